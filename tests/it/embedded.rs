@@ -1,5 +1,4 @@
-//! The embedded store in the whole appliance: columns that come, points that go, files that are
-//! damaged, a disk that is full.
+//! The embedded store in the whole appliance: new columns, retention, damaged files, a full disk.
 
 use std::{
     fs,
@@ -34,7 +33,7 @@ fn settle(appliance: &Appliance) {
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
 }
 
-/// Rows and columns of a question in SQL.
+/// Rows and columns of an SQL query.
 #[track_caller]
 fn ask(appliance: &Appliance, text: &str) -> Value {
     let (status, body) = appliance.query("sql", text, &json!({}));
@@ -42,7 +41,7 @@ fn ask(appliance: &Appliance, text: &str) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
-/// What the files take on disk, with what SQLite keeps beside them.
+/// Bytes of the files on disk, with SQLite's files beside them.
 fn size(data: &Path) -> u64 {
     let mut bytes = 0;
     for folder in fs::read_dir(data.join("embedded")).unwrap() {
@@ -75,7 +74,7 @@ fn columns_come_as_fields_and_tags_appear_and_keep_their_types() {
     ]);
     assert_eq!(answer["rows"], rows);
 
-    // The same after an orderly end, and the size on disk is told.
+    // The same after an orderly stop, and the size on disk is reported.
     appliance.terminate(MINUTE);
     appliance.start_again();
     let again = ask(&appliance, "SELECT vin, zone, a, b, c, d FROM m ORDER BY time");
@@ -85,7 +84,7 @@ fn columns_come_as_fields_and_tags_appear_and_keep_their_types() {
     assert!(bytes > 4_096 && told > 4_096.0, "{told} of {bytes}");
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let bytes = bytes as f64;
-    // A question may have made SQLite put an empty log beside a file since then.
+    // Since then a query may have made SQLite create an empty log beside a file.
     assert!(told <= bytes && bytes - told <= 65_536.0, "{told} of {bytes}");
 }
 
@@ -122,7 +121,7 @@ fn past_the_retention_files_are_dropped_and_points_are_set_aside() {
     assert_eq!(answer["rows"], json!([[5.0], [1.0], [0.0]]));
 }
 
-/// Some thousand samples, so that a file has many pages.
+/// A few thousand samples, so that a file has many pages.
 fn load(appliance: &Appliance) {
     let load = Load::start(appliance.mqtt(), 8, Duration::from_millis(20));
     load.wait_for_acks(4_000, MINUTE);
@@ -139,10 +138,10 @@ fn damage(file: &Path) {
 }
 
 #[test]
-fn after_a_crash_a_sound_file_is_told_and_a_damaged_one_is_set_aside_while_points_go_on() {
+fn after_a_crash_an_intact_file_is_reported_and_a_damaged_one_set_aside() {
     let mut appliance = Setup::new().set("spool.shards", "1").start();
     load(&appliance);
-    // All of it goes into the file itself, and then a little lies in its log.
+    // Everything is moved into the file itself, and then a little is in its log.
     appliance.terminate(MINUTE);
     appliance.start_again();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -174,7 +173,7 @@ fn after_a_crash_a_sound_file_is_told_and_a_damaged_one_is_set_aside_while_point
     assert_eq!(status, 200, "all goes on: {body}");
     assert!(body.contains(".sqlite.damaged-"), "it is not told which file: {body}");
     assert!(appliance.log().contains("nothing of it is deleted"));
-    // Nothing has to be done.
+    // No action is needed.
     settle(&appliance);
     assert_eq!(appliance.count("points.dead_lettered"), 0);
     let aside = fs::read_dir(files[0].parent().unwrap()).unwrap();
@@ -198,7 +197,7 @@ fn a_full_disk_of_the_embedded_store_makes_points_wait_in_the_spool_until_there_
     let before = Load::start(appliance.mqtt(), 4, Duration::from_millis(20));
     before.wait_for_acks(500, MINUTE);
     let ballast = disk.fill_but(256 * 1024);
-    // Vehicles notice nothing: their messages are durable in the spool.
+    // Vehicles are not affected: their messages are durable in the spool.
     until("a store that waits", MINUTE, || {
         appliance.get("/readyz").1.contains("database or disk is full")
     });

@@ -1,8 +1,8 @@
-//! What is printed for people to type works when it is typed: the examples of every `--help`, and
-//! the README from its first line to its last on a fresh data directory.
+//! Printed examples work when they are typed: those of every `--help`, and the README from its
+//! first line to its last on a new data directory.
 //!
-//! Commands run in a shell, in a folder that looks like the repository's, with two things changed:
-//! ports are free ones instead of the usual, and runs of minutes take a second.
+//! Commands run in a shell, in a folder that looks like the repository's, with two changes: ports
+//! are free ones instead of the usual ones, and runs of minutes take a second.
 
 use std::{
     fs,
@@ -19,20 +19,21 @@ use tempfile::TempDir;
 
 use crate::harness::{Vehicle, Version, get, until_some};
 
-/// A start or a stop, on a machine that has other things to do.
+/// The time limit for a start or a stop on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Where commands are typed.
+/// The folder in which commands are typed.
 struct Place {
     folder: TempDir,
 }
 
 impl Place {
-    /// The binary on the path, the shipped schemas and configuration, and no data.
+    /// Creates a place with the binary on the path, the shipped schemas and configuration, and no
+    /// data.
     fn make() -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(place.path("bin")).unwrap();
@@ -62,12 +63,12 @@ impl Place {
         let push = r#"{ "query": { "measurement": "telemetry", "fields": ["speed_kmh"], "fn": "max",
             "having": "speed_kmh > 1" }, "command": "identify", "expires-in": "1s" }"#;
         fs::write(place.path("cool-down.json"), push).unwrap();
-        // One that goes on for as long as examples speak of it.
+        // One that runs as long as examples need it.
         let push = r#"{ "query": { "language": "sql",
             "text": "SELECT 'VIN1' AS v UNION ALL SELECT 'VIN2'" }, "vehicle": "v",
             "command": "identify", "waves": { "first": 1, "every": "1h" } }"#;
         fs::write(place.path("slow.json"), push).unwrap();
-        // What the operator brings: a payload of a fleet that no shipped schema knows.
+        // The operator's file: a payload of a fleet without a shipped schema.
         fs::write(place.path("sample.json"), r#"{"ts":1790000000000,"kmh":3.5,"on":true}"#)
             .unwrap();
         place
@@ -101,7 +102,7 @@ impl Place {
         self.shell(text).output().unwrap()
     }
 
-    /// A command that runs until it is told to end, heard up to a line like this.
+    /// Starts a command that runs until it is stopped, and reads its output up to a matching line.
     #[track_caller]
     fn start(&self, text: &str, up_to: &str) -> Running {
         let mut child = self
@@ -126,11 +127,11 @@ impl Place {
     }
 }
 
-/// A command under way.
+/// A running command.
 struct Running {
     child: Child,
     lines: Receiver<String>,
-    /// The line that it was heard up to.
+    /// The matching line.
     line: String,
 }
 
@@ -141,7 +142,7 @@ impl Running {
         word.unwrap_or_else(|| panic!("no {name} in {}", self.line)).to_owned()
     }
 
-    /// Ends it as an operator does; it must end well.
+    /// Stops it as an operator does; it must exit with success.
     #[track_caller]
     fn stop(mut self) {
         let pid = self.child.id().to_string();
@@ -158,14 +159,14 @@ impl Drop for Running {
     }
 }
 
-/// Every command below this one, itself included, with its help.
+/// Every command below this one, including itself, with its help.
 fn helps(place: &Place, command: &str, into: &mut Vec<(String, String)>) {
     let output = place.run(&format!("{command} --help"));
     assert!(output.status.success(), "{command} --help");
     let help = String::from_utf8(output.stdout).unwrap();
     let inner = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
     let names = inner.lines().take_while(|line| line.starts_with("  "));
-    // A description that is broken into lines is indented deeper.
+    // Continuation lines of a description are indented deeper.
     let names = names
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next().filter(|name| *name != "help"));
@@ -176,7 +177,7 @@ fn helps(place: &Place, command: &str, into: &mut Vec<(String, String)>) {
     }
 }
 
-/// The examples of a help: what is indented by two begins one, what is deeper goes on with it.
+/// The examples of a help: a line indented by two begins one, deeper lines continue it.
 fn examples(help: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let rest = help.split("\nExample").nth(1).unwrap_or("");
@@ -196,8 +197,8 @@ fn examples_are_found_in_a_help() {
     assert_eq!(examples("Example:\n"), [""; 0]);
 }
 
-/// What the examples speak of: two vehicles that have published, something that could not be
-/// decoded, a measurement called `sql`, and files.
+/// Creates what the examples need: two vehicles that have published, a dead letter, a measurement
+/// called `sql`, and files.
 fn furnish(place: &Place, mqtt: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     for vin in ["VIN1", "VIN2"] {
@@ -229,7 +230,7 @@ fn publish(mqtt: &str, topic: &str, payload: &[u8]) {
     vehicle.publish_acked(topic, payload, 1);
 }
 
-/// A message that cannot be decoded, set aside just now: its id.
+/// Publishes a message that cannot be decoded; returns the id of its dead letter.
 fn dead_letter(place: &Place, mqtt: &str) -> String {
     publish(mqtt, "vehicles/VIN1/telemetry", b"\x0a\x7f");
     let listed = place.run("fleetline dead-letter list --json");
@@ -250,9 +251,9 @@ tags = ["vin"]
 time = { field = "sampled_at", unit = "ms" }
 "#;
 
-/// What is said to an example that needs a database, where there is none (questions in languages
-/// the embedded store does not speak, and the one look that goes to the store), a user, where
-/// everybody is anonymous, or somebody else's server with its certificates.
+/// The expected refusal of an example that cannot work here: it needs a database (queries in
+/// languages that the embedded store does not have, and the check of the store), a user (here
+/// everybody is anonymous), or another server with its certificates.
 fn refused_here(example: &str) -> Option<(i32, &'static str)> {
     let begins = |front: &str| example.starts_with(front);
     if begins("fleetline query influxql") || begins("fleetline query flux") {
@@ -291,10 +292,10 @@ fn every_example_of_every_help_works() {
     appliance.stop();
 }
 
-/// Types one example as it stands, but for addresses, identifiers and times.
+/// Runs one example as it is written, except for addresses, identifiers and times.
 fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), String> {
     let mut typed = example.to_owned();
-    // Only one appliance has a data directory; those that examples start have their own.
+    // A data directory belongs to one appliance; appliances that examples start have their own.
     let starts = ["fleetline serve", "fleetline demo"].iter().any(|front| typed.starts_with(front));
     if starts {
         typed = typed.replace("127.0.0.1:8080", "127.0.0.1:0");
@@ -310,7 +311,7 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         if !typed.starts_with(front) {
             continue;
         }
-        // Nobody may be using the data directory, so it has one of its own.
+        // The data directory must not be in use, so the example has its own.
         let own = format!("env FLEETLINE_DATA_DIR=./{dir}");
         place.start(&format!("{own} fleetline serve"), "fleetline ready").stop();
         typed = format!("{own} {typed}");
@@ -337,7 +338,7 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
         let pushed = place.run("fleetline push slow.json --json");
         let pushed: Value = serde_json::from_slice(&pushed.stdout).unwrap();
         let id = pushed["id"].as_str().unwrap();
-        // One that goes on is not deleted; what of it waits is taken back at once.
+        // An active push cannot be deleted; its waiting commands are cancelled at once.
         if typed.starts_with("fleetline push delete") {
             place.run(&format!("fleetline push abort {id}"));
         }
@@ -350,7 +351,7 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
     if typed.starts_with("fleetline simulate") && !typed.contains("--target") {
         typed = format!("{typed} --target mqtt://{mqtt}");
     }
-    // A session to look at, or to end.
+    // A session to show, or to end.
     let session = || Vehicle::connect(mqtt.parse().unwrap(), Version::V5, "VIN1");
     let session = typed.starts_with("fleetline session").then(session);
     let output = place.run(&typed);
@@ -363,7 +364,7 @@ fn play(place: &Place, example: &str, mqtt: &str, http: &str) -> Result<(), Stri
     if is_right { Ok(()) } else { Err(format!("`{typed}` ends with {}: {error}", output.status)) }
 }
 
-/// The commands of the README's shell blocks, in order, those in lines that go on put together.
+/// The commands of the README's shell blocks, in order, with continued lines joined.
 fn readme_commands(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
@@ -405,7 +406,7 @@ fn the_readme_works_from_its_first_line_to_its_last() {
         if typed.starts_with("fleetline demo") {
             place.start(&typed, "API").stop();
         } else if typed.starts_with("fleetline serve") {
-            // The next one is in its place, on the same data.
+            // The next appliance replaces it, on the same data.
             if let Some(earlier) = appliance.take() {
                 earlier.stop();
             }
@@ -431,7 +432,7 @@ fn the_readme_works_from_its_first_line_to_its_last() {
     check_links(&readme);
 }
 
-/// What stands in backticks: addresses answer, commands and files are there.
+/// Checks texts in backticks: addresses answer, commands and files exist.
 fn check_quoted(readme: &str, place: &Place, http: &str) {
     let mut seen = (0, 0, 0);
     for quoted in quoted(readme) {
@@ -439,7 +440,7 @@ fn check_quoted(readme: &str, place: &Place, http: &str) {
         match words.as_slice() {
             [path] if path.starts_with('/') => {
                 let (status, text) = get(&format!("http://{http}{path}"), &[], None).unwrap();
-                // The store of the last appliance is away, as readiness and what asks it say.
+                // The store of the last appliance is down, as readiness and queries report.
                 let may_fail = ["/readyz", "/api/v1/measurements"].contains(path);
                 let well = status == 200 || (may_fail && status == 503);
                 assert!(well, "{path}: {status} {text}");

@@ -1,5 +1,5 @@
-//! What an operator meets on the first day: an empty folder, a setting that does not fit what lies
-//! there, a check that asks.
+//! Situations of an operator's first day: an empty folder, a setting that does not fit the data
+//! directory, a check that asks the store.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// `fleetline` in a folder with one mapping: exit code, standard output, standard error.
+/// Runs `fleetline` in a folder with one mapping: exit code, standard output, standard error.
 fn told(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
     fs::create_dir_all(folder.join("schemas")).unwrap();
     fs::write(folder.join("schemas/lines.toml"), LINES).unwrap();
@@ -46,7 +46,7 @@ fn an_empty_data_dir_is_refused() {
 }
 
 #[test]
-fn no_mappings_at_all_are_told_by_check_and_serve_and_refused_by_a_reload() {
+fn no_mappings_at_all_are_reported_by_check_and_serve_and_refused_by_a_reload() {
     // o11-no-mappings
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
@@ -68,7 +68,7 @@ fn no_mappings_at_all_are_told_by_check_and_serve_and_refused_by_a_reload() {
         vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), id);
     }
     assert_eq!(appliance.count("messages.unmapped"), 0);
-    // A topic that nobody maps is named, once.
+    // A topic without a mapping is logged, once.
     for id in 1..4 {
         vehicle.publish_acked("nobody/maps/this", b"{}", 100 + id);
     }
@@ -88,7 +88,7 @@ fn no_mappings_at_all_are_told_by_check_and_serve_and_refused_by_a_reload() {
 }
 
 #[test]
-fn check_looks_into_the_data_directory_and_reshard_keeps_what_waits() {
+fn check_reads_the_data_directory_and_reshard_keeps_unconfirmed_points() {
     // o14-check-that-asks-nobody
     let store = StandIn::start(Answer::Refuse(503, "away"));
     let mut appliance = Setup::new().store2(&store.url(), "token").start();
@@ -158,7 +158,7 @@ fn check_online_asks_the_store() {
     assert!(error.contains(&format!("`{}` does not take points", refusing.url())), "{error}");
     let (code, _, error) = asked("http://127.0.0.1:1");
     assert!(code == 2 && error.contains("does not take points"), "{error}");
-    // A field that the store has with another type, and one that both have alike.
+    // A field that the store has with another type, and one with the same type.
     fs::write(folder.path().join("schemas/m.schema.json"), TYPED_SCHEMA).unwrap();
     fs::write(folder.path().join("schemas/typed.toml"), TYPED_MAPPING).unwrap();
     let typed = Server::start(|request| {
@@ -174,7 +174,7 @@ fn check_online_asks_the_store() {
     let conflict = "measurement `typed`: field `n` is an integer by the mappings and a string in \
                     the store";
     assert!(code == 2 && error.contains(conflict), "{code} {error}");
-    // Without being asked: a store that lets nobody in without one.
+    // A store that refuses requests without a token.
     let (_, _, error) = told(
         folder.path(),
         &[
@@ -194,7 +194,7 @@ fn check_online_asks_the_store() {
 }
 
 #[test]
-fn a_damaged_header_is_told_by_spool_verify() {
+fn a_damaged_header_is_reported_by_spool_verify() {
     let store = StandIn::start(Answer::Refuse(503, "away"));
     let setup = Setup::new().store2(&store.url(), "token").set("spool.shards", "1");
     let mut appliance = setup.start();
@@ -211,7 +211,7 @@ fn a_damaged_header_is_told_by_spool_verify() {
     assert_eq!(verified.status.code(), Some(1), "{error}");
     let name = "00000000000000000001.seg: 32 bytes at 0 are damaged; no entry is lost";
     assert!(error.contains(name), "{error}");
-    // Nothing in it is whole any more.
+    // Nothing in it is intact any more.
     bytes[..100].fill(0xff);
     fs::write(&segment, &bytes).unwrap();
     let verified = appliance.cli(&["spool", "verify"]);
@@ -221,7 +221,7 @@ fn a_damaged_header_is_told_by_spool_verify() {
 }
 
 #[test]
-fn a_question_that_may_take_longer_than_a_request_is_refused() {
+fn a_query_time_longer_than_the_request_timeout_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (code, _, error) = told(folder.path(), &["check", "--set", "query.time-max=30s"], &[]);
     assert_eq!(code, 2, "{error}");
@@ -229,13 +229,13 @@ fn a_question_that_may_take_longer_than_a_request_is_refused() {
     assert!(error.contains("not above query.time-max = \"30s\""), "{error}");
 }
 
-/// Every line of standard error, as who collects the log reads it.
+/// Every line of standard error, as a log collector reads it.
 fn json_lines(error: &str) -> Vec<Value> {
     error.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
 #[test]
-fn what_is_wrong_before_the_start_is_told_in_the_form_of_the_log() {
+fn errors_before_the_start_are_reported_in_the_format_of_the_log() {
     // o04-log-level-that-is-none
     let folder = tempfile::tempdir().unwrap();
     let json = [("FLEETLINE_TELEMETRY__LOG_FORMAT", "json")];
@@ -259,7 +259,7 @@ fn what_is_wrong_before_the_start_is_told_in_the_form_of_the_log() {
         });
         assert!(found == code && says, "{set}: {found} {error}");
     }
-    // Also where the format is what was set beside the fault, and where a mapping is wrong.
+    // Also if the format is set together with the error, and if a mapping is wrong.
     fs::write(folder.path().join("wrong.toml"), "[[mapping]]\n").unwrap();
     for arguments in [
         ["serve", "--set", "telemetry.log-format=json", "--set", "sink.batch-lines=x"],
@@ -273,12 +273,12 @@ fn what_is_wrong_before_the_start_is_told_in_the_form_of_the_log() {
     assert!(error.starts_with("--set: sink.batch-lines"), "{error}");
 }
 
-/// Connections are made until the kernel has no descriptor left for the appliance.
+/// Connections are opened until the appliance has no descriptor left.
 #[test]
-fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
+fn a_lack_of_descriptors_is_logged_once_by_both_servers_and_shown_in_readyz() {
     let appliance = Setup::new().set("telemetry.log", "info").start();
     let pid = rustix::process::Pid::from_raw(i32::try_from(appliance.pid()).unwrap()).unwrap();
-    // A connection that is there already, because no new one can ask.
+    // An existing connection, because no new one can be opened.
     let mut operator = TcpStream::connect(appliance.url().trim_start_matches("http://")).unwrap();
     operator.set_read_timeout(Some(MINUTE)).unwrap();
     let mut ready = || {
@@ -288,7 +288,7 @@ fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
         String::from_utf8_lossy(&answer[..len]).into_owned()
     };
     until("it is ready", MINUTE, || ready().contains("200 OK"));
-    // Accepted and answered by every worker: all of them have what they need.
+    // Accepted and answered by every worker, so that all of them have their descriptors.
     let vehicles = ["a", "b", "c", "d"]
         .map(|client_id| Vehicle::connect(appliance.mqtt(), Version::V5, client_id));
     let open = fs::read_dir(format!("/proc/{}/fd", appliance.pid())).unwrap().count() as u64;
@@ -305,7 +305,7 @@ fn a_lack_of_descriptors_is_said_once_at_both_edges_and_shown_in_readyz() {
     assert_eq!(log.matches("no descriptor is left").count(), 1, "{log}");
     assert!(!log.contains("accepting"), "{log}");
     assert!(log.lines().count() < 40, "{log}");
-    // With the peers gone it is over.
+    // When the peers are gone it works again.
     drop((peers, vehicles));
     until("it is over", MINUTE, || !ready().contains("no descriptor is left"));
 }

@@ -1,16 +1,16 @@
 //! `fleetline decode` on kept payloads: byte for byte the kept lines, or the kept cause; and
 //! `fleetline check` on kept schemas.
 //!
-//! A case of `check` is a folder of `tests/golden/check`: `schemas/`, `store` where another kind
-//! than InfluxDB 2 matters, and `told`, what standard error must say, warnings included.
+//! A case of `check` is a folder of `tests/golden/check`: `schemas/`, `store` if another kind than
+//! InfluxDB 2 is needed, and `told`, the expected standard error, including warnings.
 //!
-//! A case is a folder of `tests/golden/decode`: `schemas/` (else those that are shipped), `topic`,
-//! `content-type` where one matters, `payload`, and `lines`, what standard output must be, or
-//! `cause`, what standard error must say behind the mapping's name, with exit code 1. The time of
-//! receipt is fixed.
+//! A case is a folder of `tests/golden/decode`: `schemas/` (otherwise the shipped ones), `topic`,
+//! `content-type` if needed, `payload`, and `lines`, the expected standard output, or `cause`, the
+//! expected standard error after the mapping's name, with exit code 1. The time of receipt is
+//! fixed.
 //!
 //! `twizy-*` are one recorded reading in each format. With `UPDATE=1` their payloads are encoded
-//! anew, by encoders of somebody else's; what is expected is always written by hand.
+//! again, by independent encoders; the expected output is always written by hand.
 
 use std::{
     env, fs,
@@ -32,7 +32,7 @@ fn golden() -> PathBuf {
     root().join("tests/golden/decode")
 }
 
-/// The folders below one, by name.
+/// The folders below a folder, by name.
 fn cases(folder: &Path) -> Vec<PathBuf> {
     let mut cases: Vec<_> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -40,7 +40,7 @@ fn cases(folder: &Path) -> Vec<PathBuf> {
     cases
 }
 
-/// One reading, as the formats that an encoder of somebody else's can write.
+/// Writes one reading in the formats of independent encoders.
 fn update() {
     let drives = twizy::drives();
     let drive = drives.iter().find(|drive| drive.name == "T2_04_26_2021").unwrap();
@@ -105,9 +105,9 @@ fn kept_payloads_become_their_lines_byte_for_byte() {
     }
 }
 
-/// Schemas and mappings as `check` finds them: word for word what it tells, and whether it refuses.
+/// The exact messages of `check` about schemas and mappings, and whether it refuses them.
 #[test]
-fn kept_schemas_are_told_of_word_for_word() {
+fn kept_schemas_give_the_exact_messages() {
     let cases = cases(&root().join("tests/golden/check"));
     assert!(cases.len() >= 20, "{} cases", cases.len());
     for case in cases {
@@ -128,8 +128,8 @@ fn kept_schemas_are_told_of_word_for_word() {
     }
 }
 
-/// Public reports that became cases here, by the name under which they were handed in; a report
-/// with several inputs has a folder for each, with something behind the name.
+/// Public reports that are cases here, by their names; a report with several inputs has a folder
+/// for each, with a suffix.
 const REPORTS: &[&str] = &[
     "a2-what-the-bytes-look-like",
     "d2-timestamp-field-out-of-range",
@@ -146,7 +146,7 @@ const REPORTS: &[&str] = &[
 ];
 
 #[test]
-fn every_report_that_is_told_here_has_its_case() {
+fn every_listed_report_has_its_case() {
     let names: Vec<String> = fs::read_dir(golden())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,5 +1,5 @@
-//! A store that loses what it has confirmed, as one without a synced log does when the lights go
-//! out: what `store.hold` has kept is sent again (faults 18 and 22 of the plan of tests).
+//! A store that loses confirmed points, like one without a synced log at a power cut: held segments
+//! (`store.hold`) are sent again (faults 18 and 22 of the test plan).
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::harness::{Answer, Sample, Setup, StandIn, Vehicle, Version, until};
 const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
-fn what_a_store_confirmed_and_lost_is_sent_again_from_a_moment_on() {
+fn points_that_a_store_confirmed_and_lost_are_sent_again_from_a_time_on() {
     let store = StandIn::start(Answer::Accept);
     let setup = Setup::new().store2(&store.url(), "token").set("store.hold", "1h");
     let mut appliance = setup.set("spool.segment-size", "4KiB").start();

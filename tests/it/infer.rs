@@ -1,4 +1,4 @@
-//! `fleetline infer`: sample payloads become a schema and a mapping that take them.
+//! `fleetline infer`: sample payloads become a schema and a mapping that accept them.
 
 use std::{fs, path::Path, process::Output};
 
@@ -31,7 +31,7 @@ fn sample(dir: &Path, name: &str, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_sample_becomes_a_schema_and_a_mapping_that_take_it() {
+fn a_sample_becomes_a_schema_and_a_mapping_that_accept_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = sample(
         dir.path(),
@@ -66,7 +66,7 @@ fn a_sample_becomes_a_schema_and_a_mapping_that_take_it() {
         "state,vin=VIN1 speed=47.4,model=\"Q7\",battery_soc=63.5,cells_0=1i,cells_1=2i,on=t \
          1795382378500000000\n"
     );
-    // What is there is not written over.
+    // Existing files are not overwritten.
     let again = run(dir.path(), &["infer", &file, topic[0], topic[1], "--name", "state"]);
     assert_eq!(again.code, Some(1), "{}", again.said);
     assert!(again.told.contains("state.toml"), "{}", again.told);
@@ -112,7 +112,7 @@ fn lists_of_samples_identity_and_doubts_are_found() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_nothing_is_written() {
+fn unreadable_samples_are_reported_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let table: [(&str, &[u8], &str); 5] = [
         ("value.json", b"17", "a sample is no object"),
@@ -140,9 +140,9 @@ fn what_cannot_be_read_is_told_and_nothing_is_written() {
     assert!(made.said.contains("vehicles/{vin}/ok"), "{}", made.said);
 }
 
-/// What a mapping could say and the samples do not is told, not guessed.
+/// Settings that cannot be derived from the samples are reported, not guessed.
 #[test]
-fn what_only_the_operator_knows_is_a_doubt() {
+fn what_only_the_operator_knows_is_reported_as_a_doubt() {
     let table = [
         (
             r#"{"v": 1, "@ts": "2026-11-22 21:19:38"}"#,
@@ -166,12 +166,12 @@ fn what_only_the_operator_knows_is_a_doubt() {
     }
 }
 
-/// Samples as people have them, a line each, and behind each what a line of it must hold.
+/// Realistic samples, one per line, each followed by what its line must contain.
 const ODD_SAMPLES: &str = include_str!("../golden/infer.txt");
 
-/// Samples as people have them: whatever they hold, what is made of them loads and takes them.
+/// Realistic samples: for any content, the result loads and accepts them.
 #[test]
-fn odd_samples_become_what_loads_and_takes_them() {
+fn odd_samples_become_a_mapping_that_loads_and_accepts_them() {
     let lines: Vec<&str> = ODD_SAMPLES.lines().collect();
     let (pairs, rest) = lines.as_chunks::<2>();
     assert!(rest.is_empty() && pairs.len() >= 14, "{}", pairs.len());

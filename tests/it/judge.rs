@@ -1,10 +1,10 @@
-//! The judge: a fleet publishes and keeps its log of acknowledgements, something fails, and in the
-//! end everything that was acknowledged is in the store, both equations balance, and a fresh
-//! message arrives (I1, I7, I11).
+//! Fault tests: a fleet publishes and logs its acknowledgements, something fails, and in the end
+//! everything that was acknowledged is in the store, both equations balance, and a new message
+//! arrives (I1, I7, I11).
 //!
-//! The numbers are those of the plan of faults that the tests of this product follow: 1 and 2 are
-//! kills, 6 to 10 the disk, 12 to 14 damaged files, 15 to 19 and 21 the store, 36 a second process.
-//! The kills of a real database are in `real::durability`.
+//! The numbers are those of the product's fault plan: 1 and 2 are kills, 6 to 10 the disk, 12 to 14
+//! damaged files, 15 to 19 and 21 the store, 36 a second process. The kills of a real database are
+//! in `real::durability`.
 
 use std::{
     collections::BTreeMap,
@@ -21,11 +21,11 @@ use crate::harness::{
 const MINUTE: Duration = Duration::from_mins(1);
 const VEHICLES: usize = 4;
 
-/// What is judged.
+/// The appliance, the store and the load under test.
 struct Judge {
     store: StandIn,
     appliance: Appliance,
-    /// Nothing once it has ended.
+    /// `None` after it has ended.
     load: Option<Load>,
 }
 
@@ -43,7 +43,7 @@ impl Judge {
         self.load.as_ref().unwrap()
     }
 
-    /// Ends the load, waits until nothing is in the spool, and hands over the log.
+    /// Ends the load, waits until the spool is empty, and returns the log.
     fn settled(&mut self) -> Vec<Promised> {
         let promised = self.load.take().unwrap().stop();
         until("an empty spool", 2 * MINUTE, || self.appliance.count("points.in_spool") == 0);
@@ -79,7 +79,8 @@ impl Judge {
         stored
     }
 
-    /// A fresh message arrives; then the load ends, and all that was acknowledged is there.
+    /// Checks that a new message arrives; then ends the load, and checks that everything
+    /// acknowledged is stored.
     #[track_caller]
     fn acquits(mut self) {
         self.store.answers(Answer::Accept);
@@ -99,7 +100,7 @@ impl Judge {
         assert_eq!(stats["messages"]["dead_lettered"], 0, "{stats}");
     }
 
-    /// Lets the store answer so for a while, under load.
+    /// Makes the store answer in this way for some time, under load.
     fn answers_for(&self, answer: Answer, time: Duration) {
         let (began, before) = (Instant::now(), self.store.writes());
         self.store.answers(answer);
@@ -128,7 +129,7 @@ fn faults_1_and_2_kills_at_any_moment_and_while_it_recovers() {
     judge.acquits();
 }
 
-/// Something that halts a shard: nothing of it is acknowledged, and a restart mends it.
+/// A fault that halts a shard: nothing of it is acknowledged, and a restart repairs it.
 fn check_halt(test: &str, calls: &str, fault: &str) {
     let Some(strace) = program(test, "FLEETLINE_TEST_STRACE") else { return };
     let mut judge = Judge::start(|setup| setup.set("spool.segment-size", "64MiB"));
@@ -152,9 +153,9 @@ fn fault_7_a_write_that_fails() {
     check_halt("judge, fault 7", "pwrite64", "error=EIO");
 }
 
-/// The room is reserved, the write is taken, and its sync finds none.
+/// The room is reserved, the write is accepted, and its sync finds no room.
 #[test]
-fn fault_10_a_disk_that_had_promised_what_it_does_not_have() {
+fn fault_10_a_thinly_provisioned_disk() {
     let Some(disk) = ThinDisk::mount("judge, fault 10") else { return };
     let start = |setup: Setup| setup.data_dir(&disk.path().join("data"));
     let mut judge = Judge::start(|setup| start(setup).set("spool.segment-size", "8MiB"));
@@ -168,7 +169,7 @@ fn fault_10_a_disk_that_had_promised_what_it_does_not_have() {
     judge.acquits();
 }
 
-/// Something that costs time only.
+/// A fault that only costs time.
 fn check_delay(test: &str, calls: &str, fault: &str) {
     let Some(strace) = program(test, "FLEETLINE_TEST_STRACE") else { return };
     let judge = Judge::start(|setup| setup.set("spool.segment-size", "64MiB"));
@@ -221,7 +222,7 @@ fn fault_9_a_disk_that_is_full_for_a_while() {
     judge.acquits();
 }
 
-/// Where the entries of a segment end: behind them it reads as zeros.
+/// The end of a segment's entries: after them it reads as zeros.
 fn end_of_entries(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1
 }
@@ -243,14 +244,14 @@ fn fault_12_a_torn_tail() {
 }
 
 #[test]
-fn fault_13_a_bit_that_flips_while_nobody_looks_costs_its_entry_and_is_told() {
+fn fault_13_a_bit_that_flips_at_rest_costs_its_entry_and_is_reported() {
     let mut judge = Judge::start(|setup| setup.set("spool.segment-size", "64MiB"));
     judge.store.answers(Answer::Refuse(503, "away"));
     judge.load().wait_for_acks(500, MINUTE);
     judge.restart(|appliance| {
         let path = appliance.segment(0);
         let mut bytes = fs::read(&path).unwrap();
-        // What came after the store went away; a damaged last entry would be a torn tail.
+        // An entry after the store went down; a damaged last entry would be a torn tail.
         let words = b"sample,vin=";
         let is_line = |at: &usize| bytes[*at..].starts_with(words);
         let lines: Vec<usize> = (0..bytes.len()).filter(is_line).collect();
@@ -296,7 +297,7 @@ fn fault_15_a_store_that_hangs() {
 }
 
 #[test]
-fn fault_16_a_store_that_says_that_it_cannot_is_not_asked_in_a_hot_loop() {
+fn fault_16_an_unavailable_store_is_not_retried_in_a_hot_loop() {
     let judge = Judge::start(|setup| setup);
     for status in [500, 502, 503, 429] {
         let before = judge.store.writes();
@@ -350,9 +351,9 @@ fn fault_18_an_answer_that_is_lost_after_all_is_stored() {
     judge.acquits();
 }
 
-/// Each for a while, asked again at a bounded pace, and none leaves anything behind.
+/// Each for some time, with retries at a bounded rate, and none leaves connections open.
 #[test]
-fn fault_19_connections_that_end_or_do_not_and_answers_that_are_none() {
+fn fault_19_broken_or_endless_connections_and_invalid_answers() {
     let judge = Judge::start(|setup| setup.set("store.request-timeout", "500ms"));
     let descriptors = judge.appliance.descriptors();
     for answer in [
@@ -368,7 +369,7 @@ fn fault_19_connections_that_end_or_do_not_and_answers_that_are_none() {
         let before = judge.store.writes();
         judge.answers_for(answer.clone(), Duration::from_secs(2));
         let asked = judge.store.writes() - before;
-        // Under load a test's two seconds may be many: the pace is what is bounded.
+        // On a busy machine two seconds may be longer: the rate is what is bounded.
         assert!(asked < 200, "{asked} requests in about two seconds of {answer:?}");
         assert_eq!(judge.appliance.get("/readyz").0, 200, "vehicles are served");
         judge.store.answers(Answer::Accept);
@@ -390,7 +391,7 @@ fn fault_19_connections_that_are_refused() {
 }
 
 #[test]
-fn fault_21_an_outage_with_kills_in_it_and_a_backlog_beside_what_is_new() {
+fn fault_21_an_outage_with_kills_and_a_backlog_together_with_new_points() {
     let mut judge = Judge::start(|setup| setup.set("spool.segment-size", "256KiB"));
     judge.store.answers(Answer::Refuse(503, "away"));
     for _ in 0..3 {
@@ -401,7 +402,7 @@ fn fault_21_an_outage_with_kills_in_it_and_a_backlog_beside_what_is_new() {
     judge.acquits();
 }
 
-/// The numbers of the lines that vehicles sent, in the order in which the store took them.
+/// The numbers of the vehicles' lines, in the order in which the store accepted them.
 fn numbers(lines: &[String]) -> BTreeMap<&str, Vec<u64>> {
     let mut numbers: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for line in lines {
@@ -411,10 +412,10 @@ fn numbers(lines: &[String]) -> BTreeMap<&str, Vec<u64>> {
     numbers
 }
 
-/// Where it is asked for, what comes in is stored while the backlog is filled in: a number is there
-/// before others that are lower; and a kill in between loses nothing.
+/// If configured, new points are stored while the backlog is shipped: a number is stored before
+/// lower ones; and a kill in between loses nothing.
 #[test]
-fn fault_21_what_comes_in_after_an_outage_is_not_starved_by_the_backlog() {
+fn fault_21_new_points_after_an_outage_are_not_starved_by_the_backlog() {
     let mut judge = Judge::start(|setup| {
         setup
             .set("spool.segment-size", "256KiB")
@@ -435,7 +436,7 @@ fn fault_21_what_comes_in_after_an_outage_is_not_starved_by_the_backlog() {
             })
         })
     };
-    let has_gone = || goes_ahead(&judge.store.lines_as_they_came());
+    let has_gone = || goes_ahead(&judge.store.lines_in_order());
     until("newer points are there before older ones", MINUTE, has_gone);
     judge.store.answers(Answer::Refuse(503, "away"));
     judge.load().wait_for_acks(1_000, MINUTE);

@@ -1,12 +1,12 @@
-//! Five more of each kind of an operator's first faults: the log's level (o04), an empty folder
-//! (o09), a store's address (s3), a number of another unit (q2). The first of each kind is in
-//! `config`, `first_day` and `answers`.
+//! Five more examples of each kind of an operator's first mistakes: the log's level (o04), an empty
+//! folder (o09), a store's address (s3), a number of another unit (q2). The first of each kind is
+//! in `config`, `first_day` and `answers`.
 
 use std::fs;
 
 use crate::{config::fleetline, refusals::LINES};
 
-/// `fleetline` in a folder with one mapping and a configuration: exit code, standard error.
+/// Runs `fleetline` in a folder with one mapping and a configuration: exit code, standard error.
 fn told(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("schemas")).unwrap();
@@ -25,7 +25,7 @@ fn check((code, error): (i32, String), words: &str) {
 }
 
 #[test]
-fn a_level_of_the_log_that_is_none_is_refused_wherever_it_is_written() {
+fn an_unknown_log_level_is_refused_from_every_source() {
     let level = |text: &str| told(&format!("[telemetry]\nlog = \"{text}\"\n"), &["check"], &[]);
     check(level("information"), "`information` is no level");
     check(level("fatal"), "`fatal` is no level");
@@ -35,7 +35,7 @@ fn a_level_of_the_log_that_is_none_is_refused_wherever_it_is_written() {
 }
 
 #[test]
-fn an_empty_folder_is_refused_wherever_it_is_written() {
+fn an_empty_folder_is_refused_from_every_source() {
     let empty = "empty; expected the path of a folder";
     check(told("data-dir = \"\"\n", &["check"], &[]), empty);
     check(told("", &["serve"], &[("FLEETLINE_DATA_DIR", "")]), empty);
@@ -45,7 +45,7 @@ fn an_empty_folder_is_refused_wherever_it_is_written() {
 }
 
 #[test]
-fn an_address_that_is_no_base_address_is_refused_and_repeats_no_secret() {
+fn an_address_that_is_not_a_base_address_is_refused_without_its_secret() {
     let at = |url: &str| {
         let store = "kind = \"influxdb2\"\norg = \"o\"\nbucket = \"b\"\ntoken = \"t\"";
         told(&format!("[store]\n{store}\nurls = [\"{url}\"]\n"), &["check"], &[])
@@ -64,7 +64,7 @@ fn an_address_that_is_no_base_address_is_refused_and_repeats_no_secret() {
 fn a_number_of_another_unit_is_refused_where_it_would_mean_everything() {
     let of = |arguments: &[&str]| told("", arguments, &[]);
     let seconds = "did you mean 2026-03-27T22:00:00Z?";
-    // It would have removed all letters, and sent all points again.
+    // These would have removed all letters, and sent all points again.
     check(of(&["dead-letter", "delete", "--from", "1774648800"]), seconds);
     check(of(&["dead-letter", "replay", "--from", "1774648800000"]), seconds);
     check(of(&["spool", "replay", "--from", "1774648800"]), seconds);

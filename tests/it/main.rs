@@ -1,7 +1,7 @@
-//! Integration tests: one binary, one module a feature.
+//! Integration tests: one binary, one module per feature.
 //!
-//! They run the real binary over real sockets and real files. What needs a real server lives in
-//! [`real`] and skips itself, visibly, where `tests/run` has not said where that server is.
+//! They run the real binary over real sockets and real files. Tests that need a real server are in
+//! [`real`] and skip themselves, visibly, if `tests/run` has not set where that server is.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

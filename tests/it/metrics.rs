@@ -1,4 +1,4 @@
-//! `/metrics` as others read it: the case `o08-metrics-for-others`.
+//! `/metrics` for other programs: the case `o08-metrics-for-others`.
 
 use std::{
     io::{Read, Write},
@@ -10,7 +10,7 @@ use std::{
 use crate::harness::{Sample, Setup, Vehicle, Version, program, until};
 
 #[test]
-fn promtool_finds_nothing_to_say_about_the_metrics() {
+fn promtool_has_no_complaints_about_the_metrics() {
     let Some(promtool) = program("metrics", "FLEETLINE_TEST_PROMTOOL") else { return };
     let appliance = Setup::new().start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -38,11 +38,11 @@ fn the_size_of_the_embedded_store_is_at_most_some_seconds_old() {
     });
 }
 
-/// Also of `o08-metrics-for-others`: the CONNACK is written too, and a probe that goes before its
-/// CONNECT is not counted as a vehicle that vanished, nor a client that takes only small packets as
-/// one that speaks no MQTT.
+/// Also of `o08-metrics-for-others`: the CONNACK counts as written, a probe that disconnects before
+/// its CONNECT does not count as a vehicle that disappeared, nor does a client with a small maximum
+/// packet size count as one without MQTT.
 #[test]
-fn what_ends_before_it_has_begun_has_words_of_its_own() {
+fn connections_that_end_before_their_connect_have_their_own_causes() {
     let appliance = Setup::new().start();
     let connect = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x0a\x05\x27\x00\x00\x00\x0a\x00\x01s";
     let mut small = TcpStream::connect(appliance.mqtt()).unwrap();

@@ -1,4 +1,4 @@
-//! How many names payloads may bring that are new: the case `o15-field-budget` on the real binary.
+//! The budget of new names in payloads: the case `o15-field-budget` with the real binary.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -28,7 +28,7 @@ fn payload(from: usize, to: usize) -> String {
     format!("{{\"can\":{{{members}}}}}")
 }
 
-/// Publishes, waits until it is stored or set aside, and answers the reason code.
+/// Publishes, waits until it is stored or set aside, and returns the reason code.
 fn publish(appliance: &Appliance, payload: &str) -> u8 {
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "B1");
     let reason = vehicle.publish_acked("can/B1", payload.as_bytes(), 1).reason();
@@ -37,7 +37,7 @@ fn publish(appliance: &Appliance, payload: &str) -> u8 {
 }
 
 #[test]
-fn one_message_of_1000_keys_is_set_aside_and_the_rest_goes_on_also_after_a_restart() {
+fn one_message_of_1000_keys_is_set_aside_and_others_are_stored_also_after_a_restart() {
     let setup = Setup::new().schema("m.schema.json", SCHEMA).schema("can.toml", MAPPING);
     let mut appliance = setup.start();
     assert_eq!(publish(&appliance, &payload(0, 1000)), 0x99);
@@ -46,7 +46,7 @@ fn one_message_of_1000_keys_is_set_aside_and_the_rest_goes_on_also_after_a_resta
     let told = "1000 fields, `can_id0` first, are new to measurement `can`, which may get 250 a \
                 day (uplink.new-names.fields-per-day)";
     assert!(letters.contains(told), "{letters}");
-    // What is within the budget is taken, and known from then on.
+    // Names within the budget are accepted, and known from then on.
     assert_eq!(publish(&appliance, &payload(0, 250)), 0);
     assert_eq!(publish(&appliance, &payload(249, 251)), 0x99);
     until("the names are written", MINUTE, || {
@@ -61,7 +61,7 @@ fn one_message_of_1000_keys_is_set_aside_and_the_rest_goes_on_also_after_a_resta
 }
 
 #[test]
-fn names_that_the_store_has_are_not_new_to_an_appliance_without_a_memory() {
+fn names_in_the_store_are_not_new_to_an_appliance_without_data() {
     let setup = Setup::new().schema("m.schema.json", SCHEMA).schema("can.toml", MAPPING);
     let mut appliance = setup.start();
     assert_eq!(publish(&appliance, &payload(0, 250)), 0);

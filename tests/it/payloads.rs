@@ -1,5 +1,4 @@
-//! What payloads become in the whole appliance, beyond their lines: counters, acknowledgements,
-//! remarks.
+//! Payloads in the whole appliance, beyond their lines: counters, acknowledgements, warnings.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -19,7 +18,7 @@ fn setup(case: &str) -> Setup {
     setup
 }
 
-/// Publishes a payload; gives the reason that it was acknowledged with.
+/// Publishes a payload; returns the reason code of its acknowledgement.
 fn publish(appliance: &Appliance, topic: &str, payload: &str) -> u8 {
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "payloads");
     let reason = vehicle.publish_acked(topic, payload.as_bytes(), 1).reason();
@@ -33,9 +32,9 @@ fn rows(appliance: &Appliance, text: &str) -> Value {
     serde_json::from_str::<Value>(&body).unwrap()["rows"].clone()
 }
 
-/// `p5-points-share-a-time`: what is counted as stored is what the store has.
+/// `p5-points-share-a-time`: the points that count as stored are those in the store.
 #[test]
-fn points_that_meet_are_merged_before_the_spool_and_counted() {
+fn points_with_equal_series_and_time_are_merged_before_the_spool_and_counted() {
     let appliance = setup("p5-points-share-a-time-no-key").start();
     let payload = r#"{"samples":[{"num":1},{"num":2},{"num":3}]}"#;
     assert_eq!(publish(&appliance, "s/VIN1/no-time", payload), 0);
@@ -61,7 +60,7 @@ fn points_that_meet_are_merged_before_the_spool_and_counted() {
 }
 
 #[test]
-fn what_can_only_merge_is_warned_of_and_told_when_it_happens() {
+fn a_mapping_whose_points_always_merge_is_warned_of_and_logged() {
     let case = "p5-points-share-a-time-no-key";
     let output = setup(case).command(&["check"]).output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
@@ -93,10 +92,10 @@ fn kinds_on_one_topic_are_acknowledged_without_a_dead_letter() {
     assert_eq!(rows(&appliance, "SELECT data FROM odo"), json!([[123_456.0]]));
 }
 
-/// `d3-no-points-no-word`: a list of points that is absent or empty is told, and counted apart from
-/// what a filter left out.
+/// `d3-no-points-no-word`: an absent or empty list of points is logged, and counted separately from
+/// filtered messages.
 #[test]
-fn a_message_without_points_is_told_with_the_list_that_it_lacks() {
+fn a_message_without_points_is_logged_with_the_missing_list() {
     let schema = r#"{"type":"object","properties":{"model":{"type":"string"},"samples":
         {"type":"array","items":{"type":"object","properties":
             {"at":{"type":"integer"},"speed":{"type":"number"}}}}}}"#;

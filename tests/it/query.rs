@@ -1,5 +1,4 @@
-//! `fleetline query` and `fleetline health`, as they are typed, against a running appliance on the
-//! embedded store.
+//! `fleetline query` and `fleetline health` with a running appliance on the embedded store.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -21,7 +20,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Samples of the first vehicle; the second has half of them.
 const SAMPLES: u64 = 24;
 
-/// A measurement that is called like a language.
+/// A measurement with the name of a language.
 const SQL_MAPPING: &str = r#"
 [[mapping]]
 name = "sql"
@@ -35,8 +34,8 @@ tags = ["vin"]
 time = { field = "at", unit = "ns" }
 "#;
 
-/// An appliance with samples in its store, shared by the tests that only ask and run at once; the
-/// last of them ends it.
+/// An appliance with samples in its store, shared by the tests that only query and run at the same
+/// time; the last of them ends it.
 struct Stored(Arc<Appliance>);
 
 impl Stored {
@@ -52,7 +51,7 @@ impl Stored {
         self.0.cli(&[&["query"], arguments].concat())
     }
 
-    /// Standard output and standard error of a question that is answered.
+    /// Standard output and standard error of a successful query.
     #[track_caller]
     fn answered(&self, arguments: &[&str]) -> (String, String) {
         let output = self.ask(arguments);
@@ -86,7 +85,7 @@ fn with_samples() -> Appliance {
     appliance
 }
 
-/// What the range of every question is: the samples lie an hour back.
+/// The range of every query: the samples are an hour old.
 const RANGE: [&str; 2] = ["--from", "-2h"];
 
 #[track_caller]
@@ -97,14 +96,14 @@ fn told(output: &Output, code: i32, expect: &str) {
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// As the API writes it.
+/// The time as the API writes it.
 fn time(seq: u64) -> String {
     let nanos = i128::from(Sample { seq }.at_nanos());
     jiff::Timestamp::from_nanosecond(nanos).unwrap().to_string()
 }
 
 #[test]
-fn a_table_has_the_rows_and_says_where_they_go_on() {
+fn a_table_has_the_rows_and_shows_how_to_continue() {
     let stored = Stored::share();
     let (table, note) = stored.answered(&["sample", "--from", "-2h", "--limit", "3"]);
     let lines: Vec<&str> = table.lines().collect();
@@ -118,14 +117,14 @@ fn a_table_has_the_rows_and_says_where_they_go_on() {
     assert_eq!(lines.len(), 5);
     let after = note.strip_prefix("there are more rows: --after ").unwrap();
     let after = after.split(' ').next().unwrap();
-    // What it says can be typed.
+    // The shown option can be typed.
     let next = ["sample", "--from", "-2h", "--limit", "1", "--csv", "--after", after];
     let (next, _) = stored.answered(&next);
     assert_eq!(next, format!("time,vin,seq,value\n{},V1,2,1.25\n", time(2)));
 }
 
 #[test]
-fn a_narrow_table_tells_what_is_not_in_it() {
+fn a_narrow_table_says_which_columns_are_missing() {
     let stored = Stored::share();
     let arguments = ["sample", "--from", "-2h", "--vehicle", "V2", "--limit", "1", "--width", "40"];
     let (table, note) = stored.answered(&arguments);
@@ -135,7 +134,7 @@ fn a_narrow_table_tells_what_is_not_in_it() {
 }
 
 #[test]
-fn csv_is_what_the_api_answers_and_json_is_an_object_a_row() {
+fn csv_is_the_answer_of_the_api_and_json_is_an_object_per_row() {
     let stored = Stored::share();
     let wish = ["sample", "--vehicle", "V1", "--fields", "value,seq", "--order", "desc"];
     let (csv, note) = stored.answered(&[&wish[..], &RANGE, &["--csv"]].concat());
@@ -165,17 +164,17 @@ fn all_pages_together_are_the_whole_answer() {
 }
 
 #[test]
-fn windows_and_functions_are_asked_for_by_their_names() {
+fn windows_and_functions_are_requested_by_name() {
     let stored = Stored::share();
     let wish = ["sample", "--from", "-2h", "--fields", "seq", "--fn", "max"];
     let (csv, _) = stored.answered(&[&wish[..], &["--every", "1d", "--csv"]].concat());
-    // The samples lie within a moment, so one window has them, or two at midnight.
+    // The samples are within a moment, so one window has them, or two at midnight.
     let greatest = csv.lines().filter_map(|line| line.strip_suffix(",23")).count();
     assert_eq!(greatest, 1, "{csv}");
 }
 
 #[test]
-fn a_field_is_drawn_over_time_a_panel_a_vehicle() {
+fn a_field_is_plotted_over_time_with_a_panel_per_vehicle() {
     let stored = Stored::share();
     let (plot, note) =
         stored.answered(&["sample", "--from", "-2h", "--plot", "value", "--width", "60"]);
@@ -191,7 +190,7 @@ fn a_field_is_drawn_over_time_a_panel_a_vehicle() {
 }
 
 #[test]
-fn the_stores_language_takes_values_as_data() {
+fn native_queries_take_parameters_as_data() {
     let stored = Stored::share();
     const TEXT: &str = "SELECT vin, count(*) AS n, max(value) AS greatest FROM sample \
                         WHERE vin = $vin OR seq > $seq GROUP BY vin ORDER BY vin";
@@ -206,7 +205,7 @@ fn the_stores_language_takes_values_as_data() {
 }
 
 #[test]
-fn a_question_comes_from_a_file_or_standard_input_too() {
+fn a_query_may_come_from_a_file_or_standard_input() {
     let stored = Stored::share();
     const TEXT: &str = "SELECT count(*) AS n FROM sample\n";
     let folder = tempfile::tempdir().unwrap();
@@ -227,14 +226,14 @@ fn a_question_comes_from_a_file_or_standard_input_too() {
 }
 
 #[test]
-fn a_measurement_called_like_a_language_can_be_asked() {
+fn a_measurement_with_the_name_of_a_language_can_be_queried() {
     let stored = Stored::share();
     let (csv, _) = stored.answered(&["--measurement", "sql", "--from", "-2h", "--csv"]);
     assert_eq!(csv, format!("time,vin,seq,value\n{},V1,7,3.75\n", time(7)));
 }
 
 #[test]
-fn a_refusal_is_told_with_its_code() {
+fn a_refusal_is_shown_with_its_code() {
     let stored = Stored::share();
     stored.refused(&["sampel"], "measurement-unknown: no mapping writes a measurement `sampel`");
     stored.refused(
@@ -250,7 +249,7 @@ fn a_refusal_is_told_with_its_code() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_before_anybody_is_asked() {
+fn wrong_usage_ends_with_2_before_any_request() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, expect) in [
         (&["query"][..], "MEASUREMENT"),
@@ -279,13 +278,13 @@ fn wrong_usage_ends_with_2_before_anybody_is_asked() {
 }
 
 #[test]
-fn an_appliance_that_is_away_is_told_with_where_it_was_looked_for() {
+fn an_unreachable_appliance_is_reported_with_its_address() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| fleetline(folder.path(), arguments, &[]);
     let never = "no appliance has run on the data directory `./fleetline-data`";
     told(&run(&["query", "sample"]), 1, never);
     told(&run(&["health"]), 1, never);
-    // A port that was free a moment ago, and somebody who speaks no HTTP.
+    // A port that was free a moment ago, and a server without HTTP.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     let away = format!("no appliance answers at {url}: Connection refused");
@@ -312,7 +311,7 @@ fn answer_once(bytes: String) -> (String, JoinHandle<()>) {
 }
 
 #[test]
-fn an_answer_that_is_cut_off_is_no_short_answer() {
+fn a_cut_answer_is_not_a_short_answer() {
     const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
                         transfer-encoding: chunked\r\n\r\n";
     let folder = tempfile::tempdir().unwrap();
@@ -320,7 +319,7 @@ fn an_answer_that_is_cut_off_is_no_short_answer() {
     let (url, answering) = answer_once(format!("{HEAD}{:x}\r\n{rows}\r\n", rows.len()));
     let output = fleetline(folder.path(), &["query", "m", "--csv", "--url", &url], &[]);
     answering.join().unwrap();
-    // What came is given, and that it is not all is told.
+    // The received part is shown, and that it is incomplete.
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "n\n1\n2\n");
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.starts_with("the answer is cut off after 2 rows; "), "{error}");
@@ -328,7 +327,7 @@ fn an_answer_that_is_cut_off_is_no_short_answer() {
 }
 
 #[test]
-fn somebody_else_at_the_address_is_told_apart() {
+fn another_server_at_the_address_is_recognised() {
     let folder = tempfile::tempdir().unwrap();
     for (status, body) in [("200 OK", "<html>"), ("404 Not Found", "{}"), ("200 OK", "{}")] {
         let page = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -365,7 +364,7 @@ fn health_follows_the_appliance_through_its_life() {
 
 #[test]
 fn health_is_1_while_a_part_is_not_ready() {
-    // A shard whose spool has no room, and a store that does not take anything.
+    // A shard whose spool has no room, and a store that accepts nothing.
     let appliance = Setup::new().store1("http://127.0.0.1:1").set("spool.max-size", "4MiB").start();
     let parts = appliance.cli_ok(&["health"]);
     let is_mqtt = |line: &str| line.split_whitespace().eq(["mqtt", "ready"]);

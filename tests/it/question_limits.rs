@@ -1,5 +1,5 @@
-//! What one question of an operator may take of the appliance with an embedded store: memory, time
-//! and temporary files, while points go on being stored.
+//! The bounds of one native query on an embedded store: memory, time and temporary files, while
+//! points are still stored.
 
 use std::{
     fs,
@@ -18,8 +18,8 @@ use crate::{
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// What the appliance and the processes of its questions may take above what it took at rest: two
-/// questions of 64 MiB, two programs, and the rows on their way.
+/// The allowed memory of the appliance and the processes of its queries above its idle memory: two
+/// queries of 64 MiB, two programs, and the rows in transit.
 const MARGIN_KIB: u64 = 192 << 10;
 
 fn filled() -> Appliance {
@@ -38,7 +38,7 @@ fn now() -> i64 {
     i64::try_from(now.as_nanos()).unwrap()
 }
 
-/// Resident KiB of a process, and of those that it has started.
+/// Resident KiB of a process and its children.
 fn resident_kib(pid: u32) -> u64 {
     let rss = |pid: &str| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -54,7 +54,8 @@ fn resident_kib(pid: u32) -> u64 {
     sum
 }
 
-/// Asks while the memory of all processes is watched; status, code and key of the error.
+/// Runs a query while the memory of all processes is measured; checks status, code and key of the
+/// error.
 #[track_caller]
 fn check(appliance: &Appliance, text: &str, expect: (u16, &str, &str)) {
     let before = resident_kib(appliance.pid());
@@ -82,7 +83,7 @@ fn check(appliance: &Appliance, text: &str, expect: (u16, &str, &str)) {
 }
 
 #[test]
-fn no_question_takes_more_than_its_memory_and_all_points_are_stored_meanwhile() {
+fn no_query_takes_more_than_its_memory_and_all_points_are_stored_meanwhile() {
     let appliance = filled();
     let stored = appliance.count("points.stored");
     let is_over = AtomicBool::new(false);
@@ -98,7 +99,7 @@ fn no_question_takes_more_than_its_memory_and_all_points_are_stored_meanwhile() 
             }
             sent
         });
-        // Also where it panics: the writer would go on for ever.
+        // Also on a panic: otherwise the writer would never end.
         let asked = catch_unwind(AssertUnwindSafe(|| greedy(&appliance)));
         is_over.store(true, Ordering::Relaxed);
         let sent = writer.join().unwrap();
@@ -128,7 +129,7 @@ fn greedy(appliance: &Appliance) {
         check(appliance, text, expect);
     }
     check(appliance, &format!("SELECT {}", wide("hex(randomblob(400000))")), memory);
-    // One CTE in terms of two of the one before, and so on: SQLite itself counts these.
+    // Each CTE refers twice to the one before: SQLite itself counts these.
     let mut doubling = "WITH c0 AS (SELECT 1 AS x)".to_owned();
     for at in 1..30 {
         let before = at - 1;
@@ -143,7 +144,7 @@ fn greedy(appliance: &Appliance) {
 }
 
 #[test]
-fn every_bound_of_a_question_is_refused_by_its_key() {
+fn every_bound_of_a_query_is_refused_with_its_key() {
     let appliance = Setup::new()
         .schema("lines.toml", LINES)
         .set("store.question-steps-max", "10000000")
@@ -170,9 +171,9 @@ fn every_bound_of_a_question_is_refused_by_its_key() {
 }
 
 #[test]
-fn one_long_step_ends_with_the_time_of_its_question() {
+fn one_long_step_ends_with_the_time_of_its_query() {
     let appliance = Setup::new().set("query.time-max", "1s").start();
-    // One call of one function, in which SQLite does not look at any clock.
+    // A single long function call, during which SQLite does not check the clock.
     let text = "WITH t(s) AS (SELECT hex(zeroblob(500000)) UNION SELECT '') \
                 SELECT instr(s, substr(s, 1, 500000) || '1') AS x FROM t";
     let since = Instant::now();

@@ -1,4 +1,4 @@
-//! Payloads that are taken and look wrong all the same: `decode` and `check --payload` say so.
+//! Payloads that are decoded but look wrong: `decode` and `check --payload` warn about them.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,9 +21,10 @@ fn run(schemas: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-/// The case p8-delimited: `silent.bin` is a message behind its length that passes for a message.
+/// The case p8-delimited: `silent.bin` is a message after its length, which can also be decoded as
+/// a message.
 #[test]
-fn a_length_in_front_that_passes_for_a_field_is_noticed() {
+fn a_length_prefix_that_can_be_read_as_a_field_is_noticed() {
     let silent = case("p8-delimited-one").join("silent");
     let silent = silent.to_str().unwrap();
     let hint = "warning: mapping fix: it looks as if its length stood in front: \
@@ -44,7 +45,7 @@ fn a_length_in_front_that_passes_for_a_field_is_noticed() {
 }
 
 #[test]
-fn check_tells_a_payload_that_fails_and_one_that_nothing_takes() {
+fn check_reports_a_payload_that_fails_and_one_without_a_mapping() {
     let payload = case("p8-delimited-not-expected").join("payload");
     let payload = payload.to_str().unwrap();
     let arguments = ["check", "--topic", "fix/VIN1", "--payload", payload];

@@ -1,5 +1,5 @@
-//! The types that mappings write, held against those that the store has: by `check --online`, by a
-//! reload, and by each point.
+//! The types in the mappings, compared with those in the store: by `check --online`, by a reload,
+//! and for each point.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn publish(appliance: &Appliance, payload: &str) {
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
 }
 
-/// Writes the schema anew; nothing is reloaded yet.
+/// Rewrites the schema; nothing is reloaded yet.
 fn now_as(appliance: &Appliance, kind: &str) {
     let path = appliance.setup().home().join("schemas/typed.schema.json");
     std::fs::write(path, schema(kind)).unwrap();
@@ -54,12 +54,12 @@ fn reload(appliance: &Appliance) -> String {
 }
 
 #[test]
-fn a_mapping_whose_type_conflicts_is_told_before_it_is_in_force() {
+fn a_mapping_with_a_type_conflict_is_reported_before_it_is_in_force() {
     let appliance = stored_as("string", r#"{"n":"seven"}"#);
     now_as(&appliance, "integer");
     let conflict = "measurement `typed`: field `n` is an integer by the mappings and a string in \
                     the store";
-    // The store is open meanwhile; and what is said does not depend on that.
+    // The store is open meanwhile; the messages do not depend on that.
     let check = appliance.cli(&["check", "--online"]);
     let error = String::from_utf8(check.stderr).unwrap();
     assert_eq!(check.status.code(), Some(2), "{error}");
@@ -75,7 +75,7 @@ fn a_mapping_whose_type_conflicts_is_told_before_it_is_in_force() {
 }
 
 #[test]
-fn integers_go_into_a_field_of_floats_as_far_as_it_holds_them() {
+fn integers_are_stored_in_a_float_field_if_they_are_exact() {
     let appliance = stored_as("number", r#"{"n":1.5}"#);
     now_as(&appliance, "integer");
     let told = appliance.cli_ok(&["check", "--online"]);
@@ -83,7 +83,7 @@ fn integers_go_into_a_field_of_floats_as_far_as_it_holds_them() {
     let log = reload(&appliance);
     assert!(!log.contains("by the mappings"), "{log}");
     publish(&appliance, r#"{"n":9007199254740992}"#);
-    // One more is no float: its point alone is set aside.
+    // One more is not exact as a float: only its point is set aside.
     publish(&appliance, r#"{"n":9007199254740993}"#);
     let letters = appliance.cli_ok(&["dead-letter", "list", "--json"]);
     let letter: Value = serde_json::from_str(letters.trim_end()).unwrap();
@@ -94,7 +94,7 @@ fn integers_go_into_a_field_of_floats_as_far_as_it_holds_them() {
 }
 
 #[test]
-fn a_reload_waits_for_no_store_that_is_away() {
+fn a_reload_does_not_wait_for_an_unreachable_store() {
     let setup = Setup::new().store2("http://127.0.0.1:1", "token").schema("typed.toml", MAPPING);
     let appliance = setup.schema("typed.schema.json", &schema("number")).start();
     now_as(&appliance, "integer");

@@ -9,12 +9,12 @@
 //! Bytes are written as words: `10` or `00000B` are hexadecimal, `'MQTT'` is text, `i1` is an 8-bit
 //! number, `H20` a 16-bit one (as are `s`, a string's length, `k`, a keep alive, and `m`, a packet
 //! id), `L2000000` a 32-bit one, `v300` a variable byte integer (as is `r`, a remaining length).
-//! Nothing is computed: a length is what is written, however wrong.
+//! Nothing is computed: a wrong length is sent as written.
 //!
-//! Of a CONNACK of 5.0 only session present and the reason count; the rest tells the limits of the
-//! server that the vectors were written against. All of them pass but those of [`EXCEPTIONS`], each
-//! of which the specification, or a promise of ours, says otherwise. Where a PUBREC is expected,
-//! the message may come first (`Line::receive_behind`).
+//! Of a CONNACK of 5.0 only session present and the reason code are compared; the rest depends on
+//! the limits of the server for which the vectors were written. All of them pass except those of
+//! [`EXCEPTIONS`], which contradict the specification or a guarantee of ours. Where a PUBREC is
+//! expected, the message may come first (`Line::receive_behind`).
 
 use std::{
     fs,
@@ -36,7 +36,8 @@ use crate::harness::{
     vehicle::{Vehicle, Version, packet, text, variable},
 };
 
-/// Which vectors are not followed: the file, how their names begin, how many there are, and why.
+/// The vectors that are not followed: the file, the beginning of their names, their number, and the
+/// reason.
 const EXCEPTIONS: &[(&str, &str, usize, &str)] = &[
     ("CONNECT", "10 proto ver", 4, "[MQTT-3.1.2-2] of 3.1.1: return code 1, in 3.1.1's words"),
     ("DISCONNECT", "E", 4, "[MQTT-3.14.1-1]: wrong flags are a malformed packet, 0x81"),
@@ -70,13 +71,13 @@ const FILES: &[&str] = &[
 ];
 const SHARED_TOPICS: &[&str] = &["PUBLISH", "FLOW", "OTHER", "REGRESSION"];
 
-/// What an answer may take. Where none comes, each vector costs this.
+/// The time limit for an answer. A vector without an answer takes this long.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Vectors at a time; they mostly wait.
 const THREADS: usize = 32;
 
 #[test]
-fn the_vectors_of_mosquitto_pass_but_for_what_the_specification_says_otherwise() {
+fn the_vectors_of_mosquitto_pass_except_where_they_contradict_the_specification() {
     let store = StandIn::start(Answer::Accept);
     let appliance = Setup::new().store2(&store.url(), "token").start();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mqtt-vectors");
@@ -97,14 +98,14 @@ fn the_vectors_of_mosquitto_pass_but_for_what_the_specification_says_otherwise()
         }
         wrong.extend(failures.into_iter().map(|(name, why)| format!("{file}: {name}: {why}")));
     }
-    // Whatever was sent, the appliance is still there and its books balance.
+    // After all of them the appliance still runs and its counters balance.
     assert_eq!(appliance.get("/healthz").0, 200);
     appliance.stats();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(count, 1826);
 }
 
-/// Runs all cases, some at a time; gives the names of those that failed, and why.
+/// Runs all cases, several at a time; returns the names of those that failed, and the reasons.
 fn run_all(cases: &[Case], server: SocketAddr, threads: usize) -> Vec<(String, String)> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
@@ -175,7 +176,7 @@ fn cases(groups: &Value) -> Vec<Case> {
     cases
 }
 
-/// Cases that bring their own CONNECT bring one client id, too, and would push each other out.
+/// Cases with their own CONNECT share one client id, and would take each other's session over.
 static OWN_CONNECT: Mutex<()> = Mutex::new(());
 
 impl Case {
@@ -240,8 +241,8 @@ impl Case {
     }
 }
 
-/// Whether an answer says of an identifier that nobody holds what 5.0 has a word for: packet
-/// identifier not found (3.6.2.1, 3.7.2.1). Mosquitto says success there.
+/// Whether an answer has the 5.0 reason code Packet Identifier Not Found (3.6.2.1, 3.7.2.1), where
+/// Mosquitto sends success.
 fn is_not_found(bytes: &[u8], expected: &[u8]) -> bool {
     match (expected, bytes) {
         (&[kind, 2, high, low], &[said, 3, said_high, said_low, 0x92]) => {
@@ -260,12 +261,12 @@ enum End {
 
 struct Line {
     stream: TcpStream,
-    /// Messages that came before a PUBREC, and are expected behind it.
+    /// Messages that arrived before a PUBREC, and are expected after it.
     early: Vec<Vec<u8>>,
 }
 
 impl Line {
-    /// Sends; the next look notices if the server has closed meanwhile.
+    /// Sends; the next read notices if the server has closed meanwhile.
     fn send(&mut self, bytes: &[u8]) {
         drop(self.stream.write_all(bytes));
     }
@@ -283,9 +284,9 @@ impl Line {
         Err(format!("expected {expected:02x?}, got {bytes:02x?} {end:?}"))
     }
 
-    /// The next packet; where a PUBREC is expected, the one behind messages that came before it.
-    /// 4.3.3 lets a server bring a message on before its PUBREC (figure 4.3, method B), and ours
-    /// waits for the disk where the message is retained; mosquitto's never does.
+    /// The next packet; if a PUBREC is expected, the one after earlier messages. 4.3.3 allows a
+    /// server to deliver a message before its PUBREC (figure 4.3, method B), and ours waits for the
+    /// disk if the message is retained; mosquitto never does.
     fn receive_behind(&mut self, expected: &[u8]) -> (Vec<u8>, End) {
         loop {
             let (bytes, end) = self.receive();
@@ -297,7 +298,7 @@ impl Line {
         }
     }
 
-    /// Whether it has come already, before a PUBREC.
+    /// Whether it has already arrived, before a PUBREC.
     fn came_early(&mut self, expected: &[u8]) -> bool {
         let place = self.early.iter().position(|bytes| bytes == expected);
         place.is_some_and(|place| {
@@ -306,7 +307,7 @@ impl Line {
         })
     }
 
-    /// One packet, or as much of it as came.
+    /// One packet, or the received part of it.
     fn receive(&mut self) -> (Vec<u8>, End) {
         let deadline = Instant::now() + LIMIT;
         let mut bytes = Vec::new();
@@ -325,14 +326,14 @@ impl Line {
                 Ok(0) => return (bytes, End::Closed),
                 Ok(n) => bytes.extend_from_slice(&chunk[..n]),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                // A reset is a way of closing, too.
+                // A reset also counts as closed.
                 Err(_) => return (bytes, End::Closed),
             }
         }
     }
 }
 
-/// Bytes that the packet which `bytes` begins still lacks, as far as can be told yet.
+/// The number of missing bytes of the packet that begins in `bytes`, as far as known.
 fn missing(bytes: &[u8]) -> usize {
     if bytes.len() < 2 {
         return 2 - bytes.len();
@@ -347,7 +348,7 @@ fn missing(bytes: &[u8]) -> usize {
     usize::from(bytes.len() < 5)
 }
 
-/// What follows the remaining length.
+/// The bytes after the remaining length.
 fn body(bytes: &[u8]) -> &[u8] {
     let length = bytes[1..].iter().take(4).take_while(|byte| **byte >= 0x80).count();
     &bytes[2 + length..]
@@ -382,7 +383,7 @@ fn encode(payload: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_little_language_means_what_it_says() {
+fn the_language_of_the_vectors_is_parsed() {
     assert_eq!(
         encode("10 r13 s4 'MQTT' 04 02 k10 s1 'p'"),
         b"\x10\x0d\0\x04MQTT\x04\x02\0\x0a\0\x01p"

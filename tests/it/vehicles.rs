@@ -1,4 +1,4 @@
-//! Who is there and what was last heard: over the API, of the real binary.
+//! Presence and last values of vehicles: over the API, with the real binary.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::harness::{
     Answer, Appliance, Sample, Setup, StandIn, Vehicle, Version, until, until_some,
 };
 
-/// How long a state may take to show.
+/// How long a state may take to appear.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Beside the sample: a vehicle that its payload names, on a gateway's topic.
+/// Besides the sample: a vehicle that is named in the payload, on a gateway's topic.
 const GATEWAY: [(&str, &str); 2] = [
     (
         "gateway.schema.json",
@@ -61,7 +61,7 @@ fn publish(vehicle: &mut Vehicle, vin: &str, seq: u64) {
     vehicle.publish_acked(&Sample::topic(vin), &Sample { seq }.payload(), id);
 }
 
-/// The last sample's number, and where it is known from.
+/// The last sample's number, and the source of the value.
 fn last_sample(vehicle: &Value) -> (u64, &str) {
     let sample = &vehicle["measurements"]["sample"];
     let seq = sample["fields"]["seq"].as_u64().unwrap();
@@ -74,7 +74,7 @@ fn last_values_come_from_the_session_and_after_it_from_the_store() {
     check_last_values(setup());
 }
 
-/// One vehicle over both protocols, then away, then unknown to a process that has just started.
+/// One vehicle over both protocols, then disconnected, then unknown to a new process.
 pub(crate) fn check_last_values(setup: Setup) {
     let mut appliance = setup.start();
     assert_eq!(ask(&appliance, "/vehicles/VIN1").0, 404);
@@ -82,7 +82,7 @@ pub(crate) fn check_last_values(setup: Setup) {
         let mut vehicle = Vehicle::connect(appliance.mqtt(), version, "radio 1");
         publish(&mut vehicle, "VIN1", seq);
         publish(&mut vehicle, "VIN1", seq + 1);
-        // Whoever has the acknowledgement finds the line.
+        // After the acknowledgement the line is visible.
         let told = ask_ok(&appliance, "/vehicles/VIN1");
         assert_eq!(told["connected"], true, "{told}");
         assert_eq!(last_sample(&told), (seq + 1, "session"));
@@ -113,7 +113,7 @@ pub(crate) fn check_last_values(setup: Setup) {
         ask_ok(&appliance, "/vehicles/VIN1?from=-1m")["measurements"],
         serde_json::json!({})
     );
-    // After a restart nobody remembers the vehicle but the store.
+    // After a restart only the store has the vehicle.
     appliance.terminate(SOON);
     appliance.start_again();
     assert_eq!(ask_ok(&appliance, "/vehicles")["vehicles"], Value::Array(Vec::new()));
@@ -124,7 +124,7 @@ pub(crate) fn check_last_values(setup: Setup) {
 }
 
 #[test]
-fn a_session_tells_its_last_values_while_the_store_is_away() {
+fn a_session_has_its_last_values_while_the_store_is_down() {
     let store = StandIn::start(Answer::Accept);
     let url = store.url();
     drop(store);
@@ -132,13 +132,13 @@ fn a_session_tells_its_last_values_while_the_store_is_away() {
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "c");
     publish(&mut vehicle, "VIN1", 1);
     assert_eq!(last_sample(&ask_ok(&appliance, "/vehicles/VIN1")), (1, "session"));
-    // What only the store knows cannot be told, and is not said to be unknown.
+    // Values that are only in the store cannot be returned, but are not reported as unknown.
     let (status, told) = ask(&appliance, "/vehicles/VIN2");
     assert_eq!((status, &told["error"]["code"]), (503, &Value::from("store-unavailable")));
 }
 
 #[test]
-fn a_gateway_speaks_for_its_vehicles_and_a_vehicle_may_have_two_radios() {
+fn a_gateway_publishes_for_its_vehicles_and_a_vehicle_may_have_two_radios() {
     let appliance = setup().start();
     let mut gateway = Vehicle::connect(appliance.mqtt(), Version::V5, "gateway");
     for (id, (car, level)) in [("A", 1.5), ("B", 2.5), ("A", 3.0)].into_iter().enumerate() {
@@ -153,11 +153,11 @@ fn a_gateway_speaks_for_its_vehicles_and_a_vehicle_may_have_two_radios() {
     assert_eq!(told["measurements"]["tank"]["fields"], tank);
     assert_eq!(last_sample(&told), (7, "session"));
     assert_eq!(ask_ok(&appliance, "/vehicles/B")["measurements"]["tank"]["fields"]["level"], 2.5);
-    // An earlier point over the other radio is not the last one.
+    // An earlier point from the other radio is not the last one.
     let mut other = Vehicle::connect(appliance.mqtt(), Version::V3, "other");
     publish(&mut other, "A", 4);
     assert_eq!(last_sample(&ask_ok(&appliance, "/vehicles/A")), (7, "session"));
-    // The gateway's end takes away what only the gateway carried.
+    // The end of the gateway's session ends the presence of its vehicles.
     drop(gateway);
     until("the end of the gateway's session", SOON, || {
         ask_ok(&appliance, "/vehicles/B")["connected"] == false
@@ -199,7 +199,7 @@ fn joined_pages_are_the_whole_fleet_in_order() {
 }
 
 #[test]
-fn what_is_over_a_bound_is_stored_and_counted_but_not_shown() {
+fn vehicles_and_lines_over_a_bound_are_stored_and_counted_but_not_shown() {
     let appliance = setup()
         .set("mqtt.session-vehicles-max", "2")
         .set("mqtt.last-line-bytes-max", "200B")
@@ -221,7 +221,7 @@ fn what_is_over_a_bound_is_stored_and_counted_but_not_shown() {
     };
     assert_eq!(names(&listed), ["A", "B"]);
     settle(&appliance, 4);
-    // The store has what the session does not show.
+    // The store has the values that the session does not show.
     for (car, note, connected) in [("A", long.as_str(), true), ("C", "short", false)] {
         let told = ask_ok(&appliance, &format!("/vehicles/{car}"));
         let tank = &told["measurements"]["tank"];

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::{Authority, http, sample_schemas, until, until_some};
 
-/// How an appliance is to be started; lives in its own temporary folder.
+/// The settings with which an appliance is started, in its own temporary folder.
 #[derive(Debug)]
 pub(crate) struct Setup {
     home: TempDir,
@@ -63,7 +63,7 @@ impl Setup {
         self
     }
 
-    /// Ships to an InfluxDB 2 (or what looks like one).
+    /// Ships to an InfluxDB 2 (or a stand-in).
     pub(crate) fn store2(self, url: &str, token: &str) -> Self {
         self.set("store.kind", "influxdb2")
             .set("store.urls", &format!("[\"{url}\"]"))
@@ -72,14 +72,14 @@ impl Setup {
             .set("store.token", token)
     }
 
-    /// Ships to an InfluxDB 1 (or what looks like one).
+    /// Ships to an InfluxDB 1 (or a stand-in).
     pub(crate) fn store1(self, url: &str) -> Self {
         self.set("store.kind", "influxdb1")
             .set("store.urls", &format!("[\"{url}\"]"))
             .set("store.database", "telemetry")
     }
 
-    /// Ships to what looks like a TDengine.
+    /// Ships to a stand-in for TDengine.
     pub(crate) fn tdengine(self, url: &str) -> Self {
         self.set("store.kind", "tdengine")
             .set("store.urls", &format!("[\"{url}\"]"))
@@ -89,7 +89,7 @@ impl Setup {
             .set("store.create", "true")
     }
 
-    /// Listens with TLS, too, under a certificate that is made in its folder.
+    /// Also listens with TLS, with a certificate that is created in its folder.
     pub(crate) fn tls(self, authority: &Authority) -> Self {
         let server = authority.certify("server", 1, (2020, 2090));
         let (certificate, key) = server.write(self.home(), "server");
@@ -111,7 +111,7 @@ impl Setup {
         self.set("data-dir", path.to_str().unwrap())
     }
 
-    /// A command of the binary with these settings, ready to be given arguments of its own.
+    /// A command of the binary with these settings, to which arguments can be added.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetline"));
         for (name, _) in std::env::vars_os() {
@@ -141,7 +141,7 @@ impl Setup {
         self.home.path().join("serve.log")
     }
 
-    /// Starts it and waits until it says that it is ready.
+    /// Starts it and waits for its ready line.
     pub(crate) fn start(self) -> Appliance {
         let running = Running::spawn(&self);
         Appliance { setup: self, running: Some(running) }
@@ -168,12 +168,12 @@ impl Running {
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 heard.lock().unwrap().push(line.clone());
-                // Nobody listens after the first line.
+                // Output after the first line is discarded.
                 drop(ready.send(line));
             }
         });
         let Ok(line) = is_ready.recv_timeout(Duration::from_mins(1)) else {
-            // It may hang or have ended; either way its log tells.
+            // It may hang or have ended; its log shows which.
             drop(child.kill());
             let status = child.wait();
             panic!("not ready within a minute ({status:?}); its log:\n{}", tail(&setup.log()));
@@ -247,7 +247,7 @@ impl Appliance {
         fs::read_to_string(self.setup.log()).unwrap()
     }
 
-    /// Ends it without any warning.
+    /// Kills it.
     pub(crate) fn kill_9(&mut self) {
         let mut running = self.running.take().unwrap();
         running.child.kill().unwrap();
@@ -261,7 +261,7 @@ impl Appliance {
         assert!(status.success());
     }
 
-    /// Asks it to end and waits until it has; gives its exit status and what it said.
+    /// Sends SIGTERM and waits for its end; returns its exit status and output.
     pub(crate) fn terminate(&mut self, limit: Duration) -> (ExitStatus, Vec<String>) {
         self.signal("TERM");
         let mut running = self.running.take().unwrap();
@@ -283,7 +283,7 @@ impl Appliance {
         self.running = Some(Running::spawn(&self.setup));
     }
 
-    /// Starts it again and kills it, ready or not.
+    /// Starts it again and kills it after `delay`, ready or not.
     pub(crate) fn start_and_kill_9_after(&mut self, delay: Duration) {
         assert!(self.running.is_none(), "it still runs");
         let log = OpenOptions::new().create(true).append(true).open(self.setup.log()).unwrap();
@@ -305,12 +305,12 @@ impl Appliance {
         http::get(&format!("{}{path}", self.url()), parameters, None).unwrap()
     }
 
-    /// Status and body of a question in the store's own language.
+    /// Status and body of a native query.
     pub(crate) fn query(&self, language: &str, text: &str, params: &Value) -> (u16, String) {
         self.try_query(language, text, params).unwrap()
     }
 
-    /// As [`Self::query`], where the answer may be cut off.
+    /// As [`Self::query`], but the answer may be cut off.
     pub(crate) fn try_query(&self, language: &str, text: &str, params: &Value) -> http::Answered {
         let body = serde_json::json!({ "language": language, "text": text, "params": params });
         let url = format!("{}/api/v1/query", self.url());
@@ -367,7 +367,7 @@ impl Appliance {
         self.setup.command(arguments).output().unwrap()
     }
 
-    /// Runs another command that must succeed, and gives its standard output.
+    /// Runs another command that must succeed; returns its standard output.
     #[track_caller]
     pub(crate) fn cli_ok(&self, arguments: &[&str]) -> String {
         let output = self.cli(arguments);
@@ -376,7 +376,7 @@ impl Appliance {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Descriptors that the process holds.
+    /// The number of open descriptors of the process.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }

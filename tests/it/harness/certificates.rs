@@ -1,4 +1,4 @@
-//! Certificates made for a test, and TLS as a client.
+//! Creates certificates for tests, and TLS client connections.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -49,7 +49,7 @@ impl Authority {
         &self.pem
     }
 
-    /// A certificate that is in force from one year to another.
+    /// A certificate that is valid from one year to another.
     pub(crate) fn certify(&self, name: &str, serial: u64, years: (i32, i32)) -> Certified {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -59,14 +59,14 @@ impl Authority {
         self.sign(&params)
     }
 
-    /// A certificate as the test wants it.
+    /// Signs a certificate with the given parameters.
     pub(crate) fn sign(&self, params: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Certified { certificate, key: key.serialize_pem() }
     }
 
-    /// A revocation list that names some serial numbers and holds until a year.
+    /// A revocation list with some serial numbers, valid until a year.
     pub(crate) fn revoke(&self, serials: &[u64], until: i32) -> String {
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
@@ -96,7 +96,7 @@ impl Certified {
     }
 }
 
-/// Shakes hands with whom the authority has signed, bringing a certificate or none.
+/// Makes a TLS handshake with a server of this authority, with or without a client certificate.
 pub(crate) fn secure(
     address: SocketAddr,
     authority: &Authority,
@@ -105,7 +105,7 @@ pub(crate) fn secure(
     say_hello(address, authority, client)?.finish()
 }
 
-/// A handshake of TLS of which the ClientHello has been sent.
+/// A TLS handshake whose ClientHello was sent.
 pub(crate) struct Hello {
     session: ClientConnection,
     stream: TcpStream,

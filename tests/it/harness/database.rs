@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Appliance, Influx, Kind, Row, Sample, Setup, TdEngine, load::Promised, sqlite};
 
-/// Why nobody looks behind the appliance's back there.
+/// Why a stand-in is not read directly.
 const STAND_IN: &str = "a stand-in proves nothing of what a database holds";
 
 /// Where the points of a test go.
@@ -14,12 +14,12 @@ pub(crate) enum Database {
     Embedded,
     /// Servers of one kind; several share the shards.
     Servers(Vec<Influx>),
-    /// What looks like a TDengine.
+    /// A stand-in for TDengine.
     TdEngine(TdEngine),
 }
 
 impl Database {
-    /// Starts `count` servers; `None` where there is no such program.
+    /// Starts `count` servers; `None` if the program is not installed.
     pub(crate) fn servers(test: &str, kind: Kind, count: usize) -> Option<Self> {
         let servers: Option<Vec<Influx>> = (0..count).map(|_| Influx::start(test, kind)).collect();
         servers.map(Self::Servers)
@@ -39,7 +39,7 @@ impl Database {
         }
     }
 
-    /// The language that it is asked in natively.
+    /// The language of its native queries.
     pub(crate) fn language(&self) -> &'static str {
         match self {
             Self::Embedded | Self::TdEngine(_) => "sql",
@@ -69,12 +69,12 @@ impl Database {
         !matches!(self, Self::TdEngine(_)) && self.language() != "influxql"
     }
 
-    /// Whether a text keeps its line feeds; into a TDengine a space is written for each.
+    /// Whether a text keeps its line feeds; for TDengine they are replaced by spaces.
     pub(crate) fn keeps_line_feeds(&self) -> bool {
         !matches!(self, Self::TdEngine(_))
     }
 
-    /// All that it holds of a vehicle, asked behind the appliance's back.
+    /// All points of a vehicle, read directly from the database.
     #[track_caller]
     pub(crate) fn rows(&self, appliance: &Appliance, measurement: &str, vin: &str) -> Vec<Row> {
         let text = format!("SELECT * FROM {measurement} WHERE vin = '{vin}'");
@@ -123,8 +123,8 @@ impl Database {
         }
     }
 
-    /// Holds a load's log against what is stored: every acknowledged sample is there once, with its
-    /// own value and time, and none that was never sent.
+    /// Compares a load's log with the stored samples: every acknowledged sample is stored once,
+    /// with its own value and time, and none that was never sent.
     #[track_caller]
     pub(crate) fn check_promises(&self, appliance: &Appliance, promised: &[Promised]) {
         for promise in promised {
@@ -140,7 +140,7 @@ impl Database {
     }
 }
 
-/// One sample as a database tells it.
+/// One sample as read from a database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored {
     pub(crate) at_nanos: i64,

@@ -1,16 +1,16 @@
-//! Chance that can be had again: a seed, printed, and numbers from it.
+//! Reproducible random numbers: a printed seed, and numbers from it.
 
 use std::{
     env,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A generator (splitmix64), good enough to choose moments.
+/// A splitmix64 generator.
 #[derive(Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// Seeded by the variable `SEED`, else by the clock; says with what.
+    /// Seeded by the variable `SEED`, otherwise by the clock; prints the seed.
     pub(crate) fn new() -> Self {
         let seed = env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
             u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos())
@@ -19,7 +19,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// A number from 0 up to and without `end`.
+    /// A number from 0 to `end`, exclusive.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;

@@ -1,4 +1,4 @@
-//! System calls on one file of an appliance that fail or take long: strace does it from outside.
+//! Makes system calls on one file of an appliance fail or take long, with strace.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use super::{Appliance, until};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A file on which calls fail, for as long as this lives.
+/// A file on which calls fail until this is dropped.
 pub(crate) struct FaultyFile(Child);
 
 impl FaultyFile {
-    /// From now on `calls` (`fsync,fdatasync`) on a file do as `fault` says, in strace's words:
+    /// Makes `calls` (`fsync,fdatasync`) on a file behave as `fault` says, in strace's syntax:
     /// `error=EIO`, `error=EINTR:when=1+2`, `delay_exit=200000` (microseconds).
     pub(crate) fn attach(
         strace: &Path,
@@ -49,7 +49,7 @@ impl FaultyFile {
 
 impl Drop for FaultyFile {
     fn drop(&mut self) {
-        // SIGTERM lets it detach, so that the appliance goes on untraced.
+        // SIGTERM makes it detach, so that the appliance continues untraced.
         drop(Command::new("kill").arg(self.0.id().to_string()).status());
         drop(self.0.wait());
     }

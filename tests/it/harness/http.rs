@@ -1,4 +1,4 @@
-//! HTTP as the tests need it: one request, one answer, no patience beyond 30 s.
+//! A simple HTTP client for tests: one request, one answer, with a time-out of 30 s.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-    // Another thread may have installed it first, which is just as well.
+    // Another thread may have installed it first, which is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
         .no_proxy()
@@ -17,7 +17,7 @@ static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         .unwrap()
 });
 
-/// Status and body of an answer; an error where there was none.
+/// Status and body of an answer; an error if there was none.
 pub(crate) type Answered = Result<(u16, String), reqwest::Error>;
 
 async fn finish(request: reqwest::RequestBuilder) -> Answered {
@@ -26,7 +26,7 @@ async fn finish(request: reqwest::RequestBuilder) -> Answered {
     Ok((status, answer.text().await?))
 }
 
-/// GET with query parameters and, where there is a token, its header.
+/// GET with query parameters and, if there is a token, its header.
 pub(crate) fn get(url: &str, parameters: &[(&str, &str)], token: Option<&str>) -> Answered {
     let mut request = CLIENT.get(url).query(parameters);
     if let Some(token) = token {
@@ -49,7 +49,7 @@ pub(crate) fn send(
     RUNTIME.block_on(finish(request))
 }
 
-/// POST with a body, query parameters and, where there is a token, its header.
+/// POST with a body, query parameters and, if there is a token, its header.
 pub(crate) fn post(
     url: &str,
     parameters: &[(&str, &str)],

@@ -1,5 +1,5 @@
-//! Real InfluxDB servers, 1.6 and 2.7, started on free ports and asked in InfluxQL, which both
-//! understand and which tells integers from floats.
+//! Real InfluxDB servers, 1.6 and 2.7, started on free ports and queried in InfluxQL, which both
+//! understand and which distinguishes integers from floats.
 
 use std::{
     collections::BTreeMap,
@@ -42,16 +42,16 @@ pub(crate) struct Influx {
     program: PathBuf,
     home: TempDir,
     port: u16,
-    /// Certificate and key, where it speaks TLS.
+    /// Certificate and key, if it uses TLS.
     tls: Option<(PathBuf, PathBuf)>,
-    /// What stands besides in `[data]` and `[http]` of an InfluxDB 1.
+    /// Additional settings in `[data]` and `[http]` of an InfluxDB 1.
     limits: (String, String),
     child: Option<Child>,
 }
 
 impl Influx {
-    /// Starts one with a database `telemetry`; `None` where it is not installed, with the calling
-    /// test counted as skipped.
+    /// Starts one with a database `telemetry`; `None` if it is not installed, and the calling test
+    /// is counted as skipped.
     pub(crate) fn start(test: &str, kind: Kind) -> Option<Self> {
         let variable = match kind {
             Kind::One => "FLEETLINE_TEST_INFLUXDB1",
@@ -127,13 +127,13 @@ impl Influx {
         until("InfluxDB to answer", Duration::from_mins(1), || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "InfluxDB ended: {}", self.log());
-            // A port that speaks TLS says so to plain HTTP.
+            // A TLS port answers plain HTTP with an error.
             let expected = if self.tls.is_some() { 400 } else { 204 };
             matches!(http::get(&ping, &[], None), Ok((status, _)) if status == expected)
         });
     }
 
-    /// Makes it speak TLS, or plain HTTP again, from its next launch on.
+    /// Makes it use TLS, or plain HTTP again, from its next launch on.
     pub(crate) fn wrap_in_tls(&mut self, files: Option<(&Path, &Path)>) {
         self.tls = files.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
     }
@@ -184,14 +184,14 @@ impl Influx {
         assert!(matches!(status, 200 | 201), "{status} {body}");
     }
 
-    /// Has an InfluxDB 1 do something in InfluxQL.
+    /// Runs an InfluxQL statement on an InfluxDB 1.
     pub(crate) fn command(&self, text: &str) {
         let url = format!("{}/query", self.url());
         let (status, body) = http::post(&url, &[("q", text)], None, "").unwrap();
         assert!(status == 200 && !body.contains("error"), "{status} {body}");
     }
 
-    /// Makes a bucket of an InfluxDB 2 that keeps points for a time.
+    /// Creates a bucket of an InfluxDB 2 with a retention.
     pub(crate) fn make_bucket(&self, name: &str, keeps: Duration) {
         let url = format!("{}/api/v2", self.url());
         let orgs = http::get(&format!("{url}/orgs"), &[("org", "fleet")], Some(TOKEN)).unwrap();
@@ -211,7 +211,7 @@ impl Influx {
         assert!(kill.unwrap().success());
     }
 
-    /// Ends it as a power cut would, as far as the process goes.
+    /// Kills it.
     pub(crate) fn kill_9(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
@@ -226,7 +226,7 @@ impl Influx {
         child.wait().unwrap();
     }
 
-    /// Writes lines to it directly, behind the appliance's back.
+    /// Writes lines to it directly, without the appliance.
     pub(crate) fn write(&self, lines: &str) {
         let (path, parameters): (_, &[_]) = match self.kind {
             Kind::One => ("/write", &[("db", "telemetry")]),
@@ -236,7 +236,7 @@ impl Influx {
         assert_eq!(http::post(&url, parameters, Some(TOKEN), lines).unwrap().0, 204);
     }
 
-    /// The rows that a query gives, tags of groups included as columns.
+    /// The rows of a query, with tags of groups as columns.
     #[track_caller]
     pub(crate) fn query(&self, text: &str) -> Vec<Row> {
         let parameters = [("db", "telemetry"), ("q", text), ("epoch", "ns")];
@@ -284,7 +284,7 @@ impl Influx {
         rows.iter().map(stored).collect()
     }
 
-    /// Holds a load's log against what is stored; see [`check_promise`].
+    /// Compares a load's log with the stored samples; see [`check_promise`].
     #[track_caller]
     pub(crate) fn check_promises(&self, promised: &[Promised]) {
         for promise in promised {
@@ -302,8 +302,8 @@ impl Drop for Influx {
     }
 }
 
-/// A port that was free a moment ago. The servers cannot be handed a socket, so it has to be named;
-/// the system hands out the same one again only after many others.
+/// A port that was free a moment ago. The servers need a port number and cannot take a socket; the
+/// system reuses a port only after many others.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! JSON web tokens made for a test.
+//! Creates JSON Web Tokens for tests.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Value, json};
 
-/// What is signed of a token: its header and its claims.
+/// The signed part of a token: its header and claims.
 pub(crate) fn message(header: &Value, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}", part(header), part(claims))
@@ -19,7 +19,7 @@ pub(crate) fn token(claims: &Value, secret: &[u8]) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signed))
 }
 
-/// Seconds since 1970, so many from now.
+/// Seconds since 1970, `seconds` from now.
 pub(crate) fn in_seconds(seconds: u64) -> u64 {
     (SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(seconds)).as_secs()
 }

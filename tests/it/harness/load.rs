@@ -1,7 +1,7 @@
-//! Vehicles that publish without rest, and keep a log of what was acknowledged to them.
+//! Vehicles that publish continuously and log their acknowledgements.
 //!
-//! The log is the test's own memory: the appliance may die at any moment, and what it has
-//! acknowledged until then is an obligation.
+//! The log belongs to the test: the appliance may be killed at any moment, and everything that it
+//! has acknowledged by then must be stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -20,7 +20,7 @@ use super::{
     wait::{self, until},
 };
 
-/// Messages that a vehicle has under way at most.
+/// The maximum number of messages in flight per vehicle.
 const WINDOW: usize = 32;
 
 #[derive(Debug, Default)]
@@ -38,14 +38,14 @@ struct Shared {
     vehicles: BTreeMap<String, Progress>,
 }
 
-/// A fleet under way.
+/// A running fleet.
 #[derive(Debug)]
 pub(crate) struct Load {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What one vehicle was promised: all of `acked` is stored, and nothing that it has not sent.
+/// The log of one vehicle: everything in `acked` must be stored, and nothing that it has not sent.
 #[derive(Debug)]
 pub(crate) struct Promised {
     pub(crate) vin: String,
@@ -78,7 +78,7 @@ impl Load {
         Self { shared, threads }
     }
 
-    /// Tells the vehicles where the appliance is now; `None`: nowhere.
+    /// Sets the appliance's address for the vehicles; `None`: it is not running.
     pub(crate) fn moved(&self, address: Option<SocketAddr>) {
         *self.shared.address.lock().unwrap() = address;
     }
@@ -96,7 +96,7 @@ impl Load {
         until(&format!("{more} more acknowledgements"), limit, || self.acked() >= goal);
     }
 
-    /// Ends the load and hands over the log.
+    /// Ends the load and returns the log.
     pub(crate) fn stop(self) -> Vec<Promised> {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
@@ -116,7 +116,8 @@ impl Shared {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// One vehicle's life: connect, send again what is open, go on; whatever happens, anew.
+    /// Runs one vehicle: connect, send unacknowledged messages again, continue; after any error,
+    /// from the beginning.
     fn drive(&self, vin: &str, version: Version) {
         let mut open: VecDeque<u64> = VecDeque::new();
         while !self.stopped() {
@@ -160,7 +161,7 @@ impl Shared {
             match vehicle.receive(Duration::from_millis(200)) {
                 Packet::Whole(0x40, body) => {
                     let id = u16::from_be_bytes([body[0], body[1]]);
-                    // Acknowledgements leave in the order of the publishes.
+                    // Acknowledgements arrive in the order of the publishes.
                     let seq = open.pop_front().expect("an acknowledgement that is due");
                     assert_eq!(id, packet_id(seq), "an acknowledgement out of order");
                     progress.acked.lock().unwrap().insert(seq);

@@ -1,4 +1,4 @@
-//! What the tests share: the appliance as a process, vehicles, stores, and how to wait.
+//! Helpers of the tests: the appliance as a process, vehicles, stores, and waiting.
 
 mod appliance;
 mod certificates;

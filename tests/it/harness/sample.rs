@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Samples lie one microsecond apart from here on: an hour ago, so within any sane time bounds.
+/// The time of the first sample, an hour ago; the others follow at intervals of one microsecond.
 static FIRST_NANOS: LazyLock<i64> = LazyLock::new(|| {
     let ago = SystemTime::now() - Duration::from_hours(1);
     i64::try_from(ago.duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
@@ -40,7 +40,7 @@ pub(crate) fn sample_schemas() -> [(&'static str, &'static str); 2] {
     [("sample.proto", PROTO), ("sample.toml", MAPPING)]
 }
 
-/// One sample of one vehicle; `seq` tells it apart and fixes its value and time.
+/// One sample of one vehicle; `seq` identifies it and determines its value and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sample {
     pub(crate) seq: u64,
@@ -51,7 +51,7 @@ impl Sample {
         format!("vehicles/{vin}/sample")
     }
 
-    /// A value that tells a mixed-up point from the right one.
+    /// A value that depends on vehicle and number, to detect mixed-up points.
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     pub(crate) fn value(self) -> f64 {
         (self.seq as f64).mul_add(0.5, 0.25)
@@ -61,7 +61,7 @@ impl Sample {
         *FIRST_NANOS + i64::try_from(self.seq).unwrap() * 1_000
     }
 
-    /// The message in protobuf's wire format, written by hand so that no code of ours has a say.
+    /// The message in protobuf's wire format, encoded by hand, independent of our code.
     pub(crate) fn payload(self) -> Vec<u8> {
         let mut bytes = vec![0x08];
         let mut seq = self.seq;

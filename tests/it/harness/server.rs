@@ -1,4 +1,4 @@
-//! An HTTP server for stand-ins: requests in, whatever the stand-in answers out.
+//! An HTTP server for stand-ins: it passes requests on and sends their answers.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -11,30 +11,30 @@ use std::{
     time::Duration,
 };
 
-/// A request as a stand-in needs it.
+/// A received request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
-    /// The headers, a line each, in small letters.
+    /// The headers, one per line, in lower case.
     pub(crate) headers: Vec<String>,
     pub(crate) body: String,
-    /// The body as it came, where it need be no text.
+    /// The body as bytes.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Status and body; `None` closes the connection without a word.
+/// Status and body; `None` closes the connection without an answer.
 pub(crate) type Reply = Option<(u16, String)>;
 
-/// What goes back for a request.
+/// What is sent for a request.
 #[derive(Debug)]
 pub(crate) enum Sent {
     /// An answer, or none.
     Reply(Reply),
-    /// These bytes, whatever they are; then the connection is closed.
+    /// These bytes; then the connection is closed.
     Bytes(&'static [u8]),
-    /// The head of an answer, and then a byte of its body now and then, as long as anybody waits.
+    /// The head of an answer, and then a byte of its body now and then, as long as the peer waits.
     Slow,
-    /// The head of an answer, and a body without an end.
+    /// The head of an answer, and an endless body.
     Endless,
     /// The connection is reset.
     Reset,
@@ -46,7 +46,7 @@ impl From<Reply> for Sent {
     }
 }
 
-/// A server on a free port, for as long as it lives.
+/// A server on a free port; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -60,7 +60,7 @@ impl Server {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), reply)
     }
 
-    /// One on the port of another that has gone.
+    /// Starts a server on the port of an earlier one.
     pub(crate) fn start_at<T: Into<Sent>>(
         address: SocketAddr,
         reply: impl Fn(&Request) -> T + Send + Sync + 'static,
@@ -96,12 +96,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.gone.store(true, Ordering::Relaxed);
-        // Wakes the thread that accepts, so that it sees it and closes the port.
+        // Wakes the accepting thread, so that it closes the port.
         drop(TcpStream::connect(self.address));
     }
 }
 
-/// One connection, request after request, as long as the server is there.
+/// Serves one connection, request after request, as long as the server exists.
 fn converse(stream: &TcpStream, is_gone: &AtomicBool, reply: &dyn Fn(&Request) -> Sent) {
     if stream.set_read_timeout(Some(Duration::from_mins(2))).is_err() {
         return;
@@ -115,7 +115,7 @@ fn converse(stream: &TcpStream, is_gone: &AtomicBool, reply: &dyn Fn(&Request) -
     }
 }
 
-/// Sends it; an error where the connection is over then.
+/// Sends it; an error if the connection is then over.
 fn send(mut stream: &TcpStream, sent: Sent) -> io::Result<()> {
     const HEAD: &[u8] = b"HTTP/1.1 200 Told\r\nContent-Length: 1000000000000\r\n\r\n";
     match sent {
@@ -141,7 +141,7 @@ fn send(mut stream: &TcpStream, sent: Sent) -> io::Result<()> {
                 stream.write_all(&[b' '; 4096])?;
             }
         }
-        // What is closed with no time to linger is reset.
+        // Closing with a linger time of zero resets the connection.
         Sent::Reset => rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?,
     }
     Err(io::ErrorKind::ConnectionAborted.into())

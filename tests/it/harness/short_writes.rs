@@ -1,10 +1,10 @@
-//! Writes that the kernel does in part only, as it may: a library in front of the C library's.
+//! Partial writes, which the kernel may do: a preloaded library.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use super::skip;
 
-/// Cuts each write at a place in a file to about its half, and says so once.
+/// Shortens each `pwrite` to about its half, and prints that once.
 const SOURCE: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,15 +22,15 @@ ssize_t pwrite64(int file, const void *bytes, size_t len, off64_t at) {
 }
 "#;
 
-/// The library, for as long as it lives.
+/// The library; it is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct ShortWrites(tempfile::TempDir);
 
 impl ShortWrites {
-    /// What it says once it is at work.
+    /// The text that it prints when it works.
     pub(crate) const TOLD: &str = "writes are short";
 
-    /// Builds it; `None` where there is no C compiler, with the calling test counted as skipped.
+    /// Builds it; `None` if there is no C compiler, and the calling test is counted as skipped.
     pub(crate) fn build(test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("short_writes.c");

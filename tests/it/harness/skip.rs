@@ -1,8 +1,8 @@
-//! Tests that cannot run here, said aloud and counted.
+//! Tests that cannot run here: reported and counted.
 
 use std::{env, fs::OpenOptions, io::Write, path::PathBuf};
 
-/// Says that the calling test does not run and why; `tests/run` counts and repeats it.
+/// Reports that the calling test is skipped and why; `tests/run` counts it and prints it again.
 pub(crate) fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED {test}: {reason}");
     if let Some(path) = env::var_os("FLEETLINE_TEST_SKIPS") {
@@ -11,7 +11,7 @@ pub(crate) fn skip(test: &str, reason: &str) {
     }
 }
 
-/// The program that `variable` names; without it the calling test is skipped.
+/// The program in `variable`; without it the calling test is skipped.
 pub(crate) fn program(test: &str, variable: &str) -> Option<PathBuf> {
     if let Some(path) = env::var_os(variable) {
         return Some(PathBuf::from(path));

@@ -1,4 +1,4 @@
-//! A disk that is soon full.
+//! A small disk that can be filled.
 
 use std::{
     fs,
@@ -8,12 +8,12 @@ use std::{
 
 use super::skip;
 
-/// A file system of 64 MB in memory, for as long as it lives.
+/// A file system of 64 MB in memory; unmounted on drop.
 #[derive(Debug)]
 pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// Mounts one; `None` where that is not allowed, with the calling test counted as skipped.
+    /// Mounts one; `None` if that is not allowed, and the calling test is counted as skipped.
     pub(crate) fn mount(test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let done = Command::new("mount")
@@ -39,7 +39,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Leaves this many bytes free, until the file that it gives is removed.
+    /// Fills the disk except this many bytes, until the returned file is removed.
     pub(crate) fn fill_but(&self, left: u64) -> PathBuf {
         let stat = rustix::fs::statvfs(self.path()).unwrap();
         let ballast = self.path().join("ballast");
@@ -53,7 +53,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: the appliance may still be on its way out.
+        // Lazily: the appliance may still be ending.
         drop(Command::new("umount").arg("-l").arg(self.path()).status());
     }
 }

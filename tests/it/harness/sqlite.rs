@@ -1,4 +1,4 @@
-//! The files of the embedded store, read by SQLite behind the appliance's back.
+//! Reads the files of the embedded store directly with SQLite.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::{Row, database::Stored};
 
-/// The files below a data directory, of one measurement or (an empty name) of all.
+/// The files below a data directory, of one measurement or (with an empty name) of all.
 pub(crate) fn files(data: &Path, measurement: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let Ok(folders) = fs::read_dir(data.join("embedded")) else { return files };
@@ -32,7 +32,7 @@ pub(crate) fn files(data: &Path, measurement: &str) -> Vec<PathBuf> {
 /// The rows of a query on one file.
 #[track_caller]
 pub(crate) fn rows(file: &Path, sql: &str) -> Vec<Vec<Value>> {
-    // A reader of a file with a write-ahead log takes part in it, and so may write beside it.
+    // A reader of a file with a write-ahead log may need to write beside it.
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let mut statement = connection.prepare(sql).unwrap();
     let columns = statement.column_count();
@@ -41,7 +41,7 @@ pub(crate) fn rows(file: &Path, sql: &str) -> Vec<Vec<Value>> {
     rows.unwrap().map(|row| row.unwrap()).collect()
 }
 
-/// The rows of a query on one file, as columns by name; an empty tag is as good as none.
+/// The rows of a query on one file, as columns by name; an empty tag counts as absent.
 #[track_caller]
 pub(super) fn named_rows(file: &Path, sql: &str) -> Vec<Row> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
@@ -63,7 +63,7 @@ fn json(value: Value) -> Json {
     }
 }
 
-/// The types of the fields of a file, in InfluxDB's words.
+/// The types of the fields of a file, with InfluxDB's names.
 pub(super) fn field_types(file: &Path) -> BTreeMap<String, String> {
     let columns = rows(file, "SELECT name, type FROM pragma_table_info('_points')");
     let mut types = BTreeMap::new();
@@ -81,7 +81,7 @@ pub(super) fn field_types(file: &Path) -> BTreeMap<String, String> {
     types
 }
 
-/// Every file is sound, as SQLite itself says after having read it all.
+/// Checks every file with SQLite's integrity check.
 #[track_caller]
 pub(crate) fn check_integrity(data: &Path) {
     let files = files(data, "");

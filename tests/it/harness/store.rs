@@ -1,4 +1,4 @@
-//! A store that does as it is told: takes lines, refuses, stalls, goes away.
+//! A scripted store: it accepts lines, refuses, stalls, or is down.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,14 @@ use super::{
     until,
 };
 
-/// How the store answers from now on.
+/// How the store answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// 204, and the lines are kept.
     Accept,
     /// This status and body; nothing is kept.
     Refuse(u16, &'static str),
-    /// 400 for a request with a line that holds this text, else as [`Answer::Accept`].
+    /// 400 for a request with a line that contains this text, otherwise as [`Answer::Accept`].
     RefuseLinesWith(&'static str),
     /// The connection is closed without an answer.
     HangUp,
@@ -30,11 +30,11 @@ pub(crate) enum Answer {
     AcceptAndHangUp,
     /// Nothing is answered until this changes; then the connection is closed.
     Stall,
-    /// Bytes that are no answer.
+    /// Bytes that are not an HTTP answer.
     Garbage(&'static [u8]),
-    /// An answer whose body comes a byte now and then, and never ends.
+    /// An answer whose body is sent byte by byte, slowly and endlessly.
     Slow,
-    /// An answer whose body comes as fast as it is read, and never ends.
+    /// An answer whose body is sent as fast as it is read, endlessly.
     Endless,
     /// The connection is reset.
     Reset,
@@ -56,10 +56,10 @@ struct Lines {
     first: Vec<String>,
 }
 
-/// A store on a free port, for as long as it lives.
+/// A store on a free port; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct StandIn {
-    /// Nothing while it refuses connections.
+    /// `None` while it refuses connections.
     server: Option<Server>,
     address: SocketAddr,
     inner: Arc<Inner>,
@@ -82,15 +82,15 @@ impl StandIn {
         format!("http://{}", self.address)
     }
 
-    /// Nobody listens any more, and open connections are closed.
+    /// Stops listening and closes open connections.
     pub(crate) fn goes_away(&mut self) {
         self.server = None;
     }
 
-    /// Somebody listens again, at the same address.
+    /// Listens again, at the same address.
     pub(crate) fn comes_back(&mut self) {
         let asked = Arc::clone(&self.inner);
-        // The port is free once the thread that had it has seen that it is to go.
+        // The port is free when the accepting thread has ended.
         until("the port is free", Duration::from_mins(1), || {
             std::net::TcpListener::bind(self.address).is_ok()
         });
@@ -104,12 +104,12 @@ impl StandIn {
         self.inner.changed.notify_all();
     }
 
-    /// How many writes came so far.
+    /// The number of writes so far.
     pub(crate) fn writes(&self) -> u64 {
         self.inner.writes.load(Ordering::Relaxed)
     }
 
-    /// Loses all that it accepted.
+    /// Loses everything that it accepted.
     pub(crate) fn forget(&self) {
         *self.inner.lines.lock().unwrap() = Lines::default();
     }
@@ -120,7 +120,7 @@ impl StandIn {
     }
 
     /// The distinct lines in the order in which they were accepted first.
-    pub(crate) fn lines_as_they_came(&self) -> Vec<String> {
+    pub(crate) fn lines_in_order(&self) -> Vec<String> {
         self.inner.lines.lock().unwrap().first.clone()
     }
 }

@@ -1,7 +1,7 @@
-//! A disk that promises more than it has: writes are taken, and their sync finds no room.
+//! A thinly provisioned disk: writes are accepted, and their sync finds no room.
 //!
-//! It has a journal. Without one the entry before the failed one may go with it, though its own
-//! sync succeeded: they share a block, and the file system loses that block whole.
+//! It has a journal. Without one the entry before the failed one may be lost with it, although its
+//! own sync succeeded: they share a block, and the file system loses the whole block.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ pub(crate) struct ThinDisk {
 }
 
 impl ThinDisk {
-    /// Makes and mounts both; `None` where that is not allowed, with the calling test counted as
+    /// Creates and mounts both; `None` if that is not allowed, and the calling test is counted as
     /// skipped.
     pub(crate) fn mount(test: &str) -> Option<Self> {
         let this = Self { folder: tempfile::tempdir().unwrap() };
@@ -58,17 +58,17 @@ impl ThinDisk {
         self.below().join("image")
     }
 
-    /// Bytes that it says are free.
+    /// Bytes that it reports as free.
     pub(crate) fn promised_bytes(&self) -> u64 {
         free(&self.path())
     }
 
-    /// Leaves this many of the bytes that there really are.
+    /// Fills the real disk except this many bytes.
     pub(crate) fn leave(&self, bytes: u64) {
         let mut ballast = fs::File::create(self.path().join("ballast")).unwrap();
         let mut dice = Dice::new();
         while free(&self.below()) > bytes {
-            // Not zeros: these might take no room.
+            // Not zeros, because these might need no room.
             let chunk: Vec<u8> =
                 (0..64 << 10).map(|_| u8::try_from(dice.below(255) + 1).unwrap()).collect();
             ballast.write_all(&chunk).unwrap();
@@ -76,11 +76,12 @@ impl ThinDisk {
         }
     }
 
-    /// Keeps what was promised from now on; nobody may use it meanwhile.
+    /// Enlarges the real disk, so that there is room for everything; it must not be in use
+    /// meanwhile.
     pub(crate) fn grow(&self) {
         call("umount", &[], &[&self.path()]).unwrap();
         call("mount", &["-o", "remount,size=400m"], &[&self.below()]).unwrap();
-        // 1: it has mended what the failed writes left.
+        // 1: it has repaired the effects of the failed writes.
         drop(Command::new("e2fsck").arg("-fy").arg(self.image()).output());
         call("mount", &["-o", "loop"], &[&self.image(), &self.path()]).unwrap();
     }
@@ -88,7 +89,7 @@ impl ThinDisk {
 
 impl Drop for ThinDisk {
     fn drop(&mut self) {
-        // Lazily: the appliance may still be on its way out.
+        // Lazily: the appliance may still be ending.
         for path in [self.path(), self.below()] {
             drop(Command::new("umount").arg("-l").arg(path).output());
         }
@@ -100,7 +101,7 @@ fn free(path: &Path) -> u64 {
     stat.f_bavail * stat.f_frsize
 }
 
-/// Calls a program; what it says where it fails.
+/// Calls a program; returns its output if it fails.
 fn call(program: &str, arguments: &[&str], paths: &[&Path]) -> Result<(), String> {
     let output = Command::new(program).args(arguments).args(paths).output();
     let output = output.map_err(|error| format!("{program}: {error}"))?;

@@ -1,4 +1,4 @@
-//! TLS in front of a server that speaks plainly.
+//! TLS in front of a plain server.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Certified;
 
-/// On a free port, for as long as it lives.
+/// A relay on a free port; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct TlsRelay {
     address: SocketAddr,
@@ -41,7 +41,7 @@ impl TlsRelay {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // Whoever does not trust the certificate goes away.
+                    // A client that does not trust the certificate disconnects.
                     let Ok(mut secured) = acceptor.accept(stream).await else { return };
                     let mut plain = TcpStream::connect(behind).await.unwrap();
                     drop(copy_bidirectional(&mut secured, &mut plain).await);

@@ -1,5 +1,5 @@
-//! The recorded drives of `tests/data/twizy`, read, unpacked, and encoded by crates that the
-//! product's decoders have nothing to do with.
+//! The recorded drives of `tests/data/twizy`: read, unpacked, and encoded with crates that the
+//! product's decoders do not use.
 
 use std::{
     fs::{self, File},
@@ -20,7 +20,7 @@ pub(crate) struct Drive {
     pub(crate) name: String,
     /// The rows with a valid date.
     pub(crate) readings: Vec<Reading>,
-    /// How many rows carry an impossible one.
+    /// The number of rows with an impossible date.
     pub(crate) skipped: usize,
 }
 
@@ -97,7 +97,7 @@ fn read(path: &Path) -> Drive {
             ambient_temp: number("Temperature"),
             humidity: number("Humidity"),
             weather: column("Weather").to_owned(),
-            // Recorded in metres a second.
+            // Recorded in metres per second.
             wind_speed_kmh: number("WindSpeedAv") * 3.6,
             traffic: column("Traffic").parse().unwrap(),
             speed_limit_kmh: number("SpeedLimit"),
@@ -106,7 +106,7 @@ fn read(path: &Path) -> Drive {
     drive
 }
 
-/// `M/D/Y` and `H:M:S`, taken as UTC; nothing where there is no such day.
+/// `M/D/Y` and `H:M:S`, as UTC; `None` if there is no such day.
 fn millis(date: &str, time: &str) -> Option<i64> {
     let mut date = date.split('/');
     let month = date.next()?.parse().ok()?;
@@ -118,7 +118,7 @@ fn millis(date: &str, time: &str) -> Option<i64> {
     Some(zoned.timestamp().as_millisecond())
 }
 
-/// Encodes readings by the schemas that the project ships.
+/// Encodes readings with the shipped schemas.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     protobuf: MessageDescriptor,

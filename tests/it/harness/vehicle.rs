@@ -1,4 +1,4 @@
-//! A scripted vehicle on a bare socket: every byte in and out is the test's own.
+//! A scripted vehicle on a plain socket: the test controls every byte.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -8,7 +8,7 @@ use std::{
 
 use super::Sample;
 
-/// The protocol that a vehicle speaks.
+/// The protocol of a vehicle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
     /// MQTT 3.1.1.
@@ -17,7 +17,7 @@ pub(crate) enum Version {
     V5,
 }
 
-/// What came from the other side.
+/// A received packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Packet {
     /// A whole packet: its first byte, and what follows the remaining length.
@@ -37,7 +37,7 @@ impl Packet {
         }
     }
 
-    /// The reason code of an acknowledgement; 0 where it is left out.
+    /// The reason code of an acknowledgement; 0 if it is omitted.
     pub(crate) fn reason(&self) -> u8 {
         match self {
             Self::Whole(first, body) if matches!(first >> 4, 4..=7) => {
@@ -49,7 +49,7 @@ impl Packet {
     }
 }
 
-/// How long a vehicle waits for an answer that is due.
+/// How long a vehicle waits for an expected answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One connection.
@@ -61,7 +61,7 @@ pub(crate) struct Vehicle {
 }
 
 impl Vehicle {
-    /// Opens a connection and says nothing on it.
+    /// Opens a connection without sending anything.
     pub(crate) fn dial(address: SocketAddr, version: Version) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -92,7 +92,7 @@ impl Vehicle {
         matches!(vehicle.receive(PATIENCE), Packet::Whole(0x20, _)).then_some(vehicle)
     }
 
-    /// Connects with a user name and a password, each if any; gives the reason of the CONNACK.
+    /// Connects with an optional user name and password; returns the reason code of the CONNACK.
     #[track_caller]
     pub(crate) fn enter(
         address: SocketAddr,
@@ -108,7 +108,7 @@ impl Vehicle {
         }
     }
 
-    /// Sends a first packet and gives the answer to it.
+    /// Sends a first packet and returns its answer.
     pub(crate) fn greet(&mut self, packet: &[u8]) -> Packet {
         self.send(packet);
         self.receive(PATIENCE)
@@ -144,7 +144,7 @@ impl Vehicle {
                 Ok(n) => self.inbox.extend_from_slice(&chunk[..n]),
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                // A reset is a way of closing, too.
+                // A reset also counts as closed.
                 Err(_) => return Packet::Closed,
             }
         }
@@ -158,7 +158,7 @@ impl Vehicle {
         packet
     }
 
-    /// The connection must be closed, whatever is said before.
+    /// The connection must be closed; returns the packets before that.
     #[track_caller]
     pub(crate) fn expect_close(&mut self) -> Vec<Packet> {
         let mut said = Vec::new();
@@ -171,7 +171,7 @@ impl Vehicle {
         }
     }
 
-    /// A PING must be answered at once, before anything else that is still due.
+    /// A PINGREQ must be answered at once, before other outstanding answers.
     #[track_caller]
     pub(crate) fn ping(&mut self) {
         self.send(&[0xc0, 0]);
@@ -184,8 +184,8 @@ impl Vehicle {
         self.send(&packet);
     }
 
-    /// Publishes samples at QoS 1, some hundred under way at a time, until no acknowledgement comes
-    /// any more; gives how many were sent and how many acknowledged.
+    /// Publishes samples at QoS 1, about a hundred in flight, until no acknowledgement arrives any
+    /// more; returns how many were sent and how many acknowledged.
     pub(crate) fn publish_until_stuck(&mut self, vin: &str) -> (u64, u64) {
         let (mut sent, mut acked) = (0, 0);
         loop {
@@ -208,7 +208,7 @@ impl Vehicle {
         }
     }
 
-    /// Publishes at QoS 1 and gives the acknowledgement.
+    /// Publishes at QoS 1 and returns the acknowledgement.
     #[track_caller]
     pub(crate) fn publish_acked(&mut self, topic: &str, payload: &[u8], id: u16) -> Packet {
         self.publish(topic, payload, 1, id);
@@ -256,7 +256,7 @@ pub(crate) fn variable(mut number: usize) -> Vec<u8> {
     }
 }
 
-/// A string with its length in front.
+/// A string after its length.
 pub(crate) fn text(text: &str) -> Vec<u8> {
     let mut bytes = u16::try_from(text.len()).unwrap().to_be_bytes().to_vec();
     bytes.extend(text.as_bytes());
@@ -282,7 +282,7 @@ pub(crate) fn connect_packet(
     packet(0x10, &body)
 }
 
-/// A CONNECT of a clean session with a user name and a password, each if any.
+/// A CONNECT of a clean session with an optional user name and password.
 pub(crate) fn connect_as(
     version: Version,
     client_id: &str,

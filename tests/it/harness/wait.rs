@@ -1,4 +1,4 @@
-//! Waiting for a state, however it comes about: the only place that pauses.
+//! Level-triggered waiting for a state: the only place that pauses.
 
 use std::{
     thread,
@@ -7,7 +7,7 @@ use std::{
 
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits until `look` finds something, and gives it back.
+/// Waits until `look` finds something, and returns it.
 #[track_caller]
 pub(crate) fn until_some<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
@@ -26,7 +26,7 @@ pub(crate) fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool
     until_some(what, limit, || holds().then_some(()));
 }
 
-/// Lets others go on for a moment, in a loop that looks again afterwards.
+/// A short pause, in a loop that checks again afterwards.
 pub(crate) fn pause() {
     thread::sleep(PAUSE);
 }

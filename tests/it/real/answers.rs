@@ -1,5 +1,5 @@
-//! The table of [`crate::answers`] against real servers, one and several, and what they must never
-//! be made to do.
+//! The table of [`crate::answers`] with real servers, one and several, and statements that they
+//! must never run.
 
 use crate::{
     answers::{check_blind_spots, check_hostile, check_limits, check_table, check_writes_refused},

@@ -1,8 +1,8 @@
-//! A Mosquitto in a depot that forwards what the buses around it publish (m1-mosquitto-bridge).
+//! A Mosquitto in a depot that forwards the messages of its buses (m1-mosquitto-bridge).
 //!
-//! A bridge says that it is one in its CONNECT: with its default, `try_private true`, it sets the
-//! highest bit of the protocol level, for 3.1 as for 3.1.1. The standard does not know it, but
-//! every bridge does it.
+//! A bridge marks itself in its CONNECT: with its default, `try_private true`, it sets the highest
+//! bit of the protocol level, for 3.1 and 3.1.1. This is not in the standard, but every bridge does
+//! it.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Appliance, Setup, Vehicle, Version, program, until, until_some};
 
-/// A broker of its own, bridged to an appliance.
+/// A separate broker, bridged to an appliance.
 struct Depot {
     child: Child,
     port: u16,
@@ -24,7 +24,7 @@ struct Depot {
 }
 
 impl Depot {
-    /// Mosquitto takes no port 0, so a free one is looked for first.
+    /// Mosquitto does not support port 0, so a free one is searched first.
     fn start(mosquitto: &std::path::Path, appliance: &Appliance, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -49,7 +49,7 @@ impl Depot {
         Self { child, port, folder }
     }
 
-    /// A bus of the depot, which knows only the broker beside it.
+    /// A bus of the depot, which is connected only to the depot's broker.
     fn bus(&self) -> Vehicle {
         let address = ([127, 0, 0, 1], self.port).into();
         until_some("the depot's broker", Duration::from_secs(30), || {
@@ -70,7 +70,7 @@ impl Drop for Depot {
     }
 }
 
-/// What is published in the depot is stored, whatever the bridge speaks.
+/// Messages that are published in the depot are stored, for every protocol version of the bridge.
 fn check(test: &str, settings: &str) {
     let Some(mosquitto) = program(test, "FLEETLINE_TEST_MOSQUITTO") else { return };
     let mut setup = Setup::new();

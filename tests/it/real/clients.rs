@@ -1,6 +1,6 @@
-//! Five MQTT clients that know nothing of each other, through one scenario in both versions: each
-//! subscribes below a topic of its own, publishes there at QoS 0, 1 and 2, gets all of it back, and
-//! asks for a filter that the rules refuse, which is 0x87 in 5.0 and 0x80 in 3.1.1.
+//! Five independent MQTT clients run one scenario in both versions: each subscribes below a topic
+//! of its own, publishes there at QoS 0, 1 and 2, gets all of it back, and asks for a filter that
+//! the rules refuse, which is 0x87 in 5.0 and 0x80 in 3.1.1.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ fn start() -> (StandIn, Appliance) {
     (store, appliance)
 }
 
-/// What a client must have said by its end: the order of messages of different QoS is open.
+/// Checks a client's output: messages of different QoS may be in any order.
 #[track_caller]
 pub(super) fn check(version: &str, name: &str, said: &str) {
     let refused = if version == "5" { 0x87 } else { 0x80 };
@@ -48,7 +48,7 @@ pub(super) fn check(version: &str, name: &str, said: &str) {
     }
 }
 
-/// The script of a client that plays the scenario, with the module that it needs.
+/// The script of a client that runs the scenario, with the module that it needs.
 pub(super) fn script(name: &str, module: &Path) -> Command {
     if name == "paho" {
         // Debian's own: another Python does not have Debian's modules.
@@ -62,7 +62,7 @@ pub(super) fn script(name: &str, module: &Path) -> Command {
     node
 }
 
-/// Runs a script that plays the scenario.
+/// Runs a script with the scenario.
 pub(super) fn play(command: &mut Command, url: &str, version: &str, name: &str) -> String {
     let child = command
         .args([url, version, name])
@@ -78,7 +78,7 @@ pub(super) fn play(command: &mut Command, url: &str, version: &str, name: &str) 
     said
 }
 
-/// Waits for a program's end, and ends it where it has none. What it says is little.
+/// Waits for a program's end, and kills it after a time-out. Its output is small.
 fn finished(mut child: Child) -> Child {
     until_some("the end of the client", MINUTE, || child.try_wait().unwrap());
     child
@@ -110,7 +110,7 @@ fn mqtt_js_is_served_in_both_versions() {
     }
 }
 
-/// A subscriber that is a program of its own: its lines, as they come.
+/// A subscriber in a separate program: its output, line by line.
 struct Listener {
     child: Child,
     lines: Receiver<String>,
@@ -118,7 +118,7 @@ struct Listener {
 
 impl Listener {
     fn start(command: &Command) -> Self {
-        // What it says to a pipe it would keep until it ends.
+        // It would buffer output to a pipe until it ends.
         let mut unbuffered = Command::new("stdbuf");
         unbuffered.arg("-oL").arg(command.get_program()).args(command.get_args());
         let mut child = unbuffered
@@ -141,7 +141,7 @@ impl Listener {
         Self { child, lines }
     }
 
-    /// The next line with this in it.
+    /// The next line that contains this.
     #[track_caller]
     fn expect(&self, what: &str) -> String {
         loop {
@@ -208,7 +208,7 @@ fn paho_for_c_is_served_in_both_versions() {
             assert!(command.status().unwrap().success(), "{version}, QoS {qos}");
             listener.expect(&payload);
         }
-        // It tells a refusal, and does not end by itself then.
+        // It reports a refusal, but does not end by itself then.
         let mut refused = Command::new(&subscribe);
         refused.args(["-t", "secret/#", "-q", "1"]).args(place);
         let told = Listener::start(&refused).expect("Subscribe failed, rc");

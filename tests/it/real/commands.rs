@@ -1,5 +1,5 @@
-//! Commands to vehicles whose MQTT is somebody else's, in both versions, over real stores: each
-//! gets what waited for it, at QoS 1 and 2, and what it answers is the command's end, and a point.
+//! Commands to vehicles with independent MQTT clients, in both versions, with real stores: each
+//! gets its queued commands, at QoS 1 and 2, and its receipt ends the command, and is a point.
 
 use std::{
     path::{Path, PathBuf},
@@ -35,7 +35,7 @@ vehicle = "{vin}"
 tags = ["vin"]
 "#;
 
-/// A program that is a vehicle, ended with the test.
+/// A vehicle in a separate program; it is killed with the test.
 struct Running(Child);
 
 impl Drop for Running {
@@ -49,7 +49,8 @@ fn start(influx: &Influx) -> Appliance {
     influx.serves(setup().schema("receipts.toml", MAPPING)).start()
 }
 
-/// Sends a vehicle that is away one command of each kind, lets it come, and waits for their ends.
+/// Sends one command of each kind to a disconnected vehicle, lets it connect, and waits for their
+/// ends.
 #[track_caller]
 fn check<T>(appliance: &Appliance, vin: &str, come: impl FnOnce() -> T) {
     let ids = ["limit-charge", "lock", "horn"].map(|name| sent(appliance, vin, name));
@@ -115,8 +116,8 @@ fn vehicles_by_mqtt_js_take_commands_and_answer_over_influxdb_2() {
     });
 }
 
-/// It only listens, and takes what needs no answer; the receipt comes from another program that
-/// bears its name.
+/// It only subscribes, and gets the command without a receipt; the receipt is published by another
+/// program with its name.
 #[test]
 fn a_vehicle_by_mosquitto_takes_a_command_and_answers_it_in_both_versions() {
     let test = "real::commands (mosquitto)";
@@ -147,7 +148,7 @@ fn a_vehicle_by_mosquitto_takes_a_command_and_answers_it_in_both_versions() {
     check_points(&appliance, &influx, 2);
 }
 
-/// Says something of a receipt's status, in JSON.
+/// A receipt with a status, in JSON.
 fn receipt(id: Option<&str>, status: &str) -> String {
     match id {
         Some(id) => json!({ "command_id": id, "status": status }).to_string(),

@@ -1,5 +1,5 @@
-//! The container image: its last stage is built around the static binary and runs as it would in an
-//! engine: not as root, its data in a volume, drained by SIGTERM.
+//! The container image: its last stage is built with the static binary and runs as in a container
+//! engine: not as root, with its data in a volume, drained by SIGTERM.
 //!
 //! There is no base image here to build the binary in, so the last stage of the Dockerfile is built
 //! alone, from what `docker/layout` lays out; only the first stage's own lines go untested.
@@ -19,7 +19,7 @@ use crate::harness::{http, program, until, until_some};
 
 const TEST: &str = "real::container";
 
-/// An engine with its own store of images, in a temporary folder.
+/// A Buildah with its own image store, in a temporary folder.
 #[derive(Debug)]
 struct Buildah {
     program: PathBuf,
@@ -90,7 +90,8 @@ impl Running {
         Self { child, volume, mqtt: address("mqtt="), http: address("http=") }
     }
 
-    /// Signals the binary itself, whose number stands in its lock: buildah passes nothing on.
+    /// Sends a signal to the binary itself, whose process id is in its lock file: buildah does not
+    /// forward signals.
     fn signal(&self, name: &str) {
         let lock = fs::read_to_string(self.volume.join("lock")).unwrap();
         let lock: Value = serde_json::from_str(&lock).unwrap();
@@ -138,7 +139,7 @@ fn build(buildah: &Buildah, binary: &Path) -> String {
     assert!(layout.success());
     let dockerfile = fs::read_to_string(root.join("docker/Dockerfile")).unwrap();
     let last = dockerfile.rfind("\nFROM ").unwrap();
-    // The stage that is not built here is the context instead.
+    // The context replaces the stage that is not built here.
     let last_stage = dockerfile[last..].replace("--from=build ", "");
     fs::write(context.join("Dockerfile"), last_stage).unwrap();
     let context = context.to_str().unwrap();
@@ -196,8 +197,8 @@ fn the_compose_file_is_one() {
     }
 }
 
-/// o16-compose-twice: what the compose file says to type works again on the second day, because the
-/// token that the database keeps with its data is kept as well.
+/// o16-compose-twice: the commands in the compose file work again on the second day, because the
+/// token is kept, like the database keeps it with its data.
 #[test]
 fn the_commands_of_the_compose_file_give_the_same_token_every_time() {
     let Some(compose) = program(TEST, "FLEETLINE_TEST_COMPOSE") else { return };

@@ -1,5 +1,5 @@
-//! The recorded drives asked back through the API: counts, means, extremes and gaps of each, as a
-//! whole and window by window, held against what the CSV files say.
+//! The recorded drives, queried through the API: counts, means, extremes and gaps of each, as a
+//! whole and window by window, compared with the CSV files.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::harness::{
     twizy::{Drive, Reading},
 };
 
-/// What a mean or a sum may be off by, for the order of its additions.
+/// The allowed relative error of a mean or sum, because of the order of additions.
 const SLACK: f64 = 1e-9;
 const SECOND: i64 = 1_000_000_000;
 
@@ -28,7 +28,7 @@ const NUMBERS: [Number; 5] = [
 ];
 const TEXTS: [Text; 2] = [("mode", |row| &row.mode), ("weather", |row| &row.weather)];
 
-/// Asks for each drive, whose vehicle is its name with `suffix`.
+/// Queries each drive, whose vehicle is its name with `suffix`.
 pub(super) fn check(appliance: &Appliance, drives: &[Drive], suffix: &str) {
     let mut gaps = 0;
     for drive in drives {

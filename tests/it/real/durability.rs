@@ -33,8 +33,8 @@ fn thirty_kills_under_load_lose_nothing_in_the_embedded_store() {
 
 #[test]
 fn a_backlog_survives_kills_while_the_database_is_away() {
-    // With the database away everything stays in the spool, so `recovered` can be held against what
-    // was acknowledged, and in the last round exactly against what lay in the spool before.
+    // While the database is down everything stays in the spool, so `recovered` can be compared with
+    // what was acknowledged, and in the last round exactly with what was in the spool before.
     let Some(mut influx) = Influx::start("real::durability (backlog)", Kind::Two) else { return };
     let mut dice = Dice::new();
     let mut appliance = influx.serves(Setup::new()).set("spool.segment-size", "1MiB").start();

@@ -1,5 +1,5 @@
-//! What a build without the optional features refuses, in words: the binary of the container image
-//! has none of them, and everything else here has them all.
+//! What a build without the optional features refuses, and its messages: the binary of the
+//! container image has none of them, all other binaries here have them.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,7 @@ use crate::harness::program;
 
 const TEST: &str = "real::features";
 
-/// What `check` says of a store's configuration.
+/// The messages of `check` about a store's configuration.
 fn told(store: &str) -> Option<String> {
     let binary = program(TEST, "FLEETLINE_TEST_STATIC_BINARY")?;
     let folder = tempfile::tempdir().unwrap();
@@ -15,7 +15,7 @@ fn told(store: &str) -> Option<String> {
     fs::write(folder.path().join("schemas/any.toml"), crate::refusals::LINES).unwrap();
     fs::write(folder.path().join("f.toml"), format!("[store]\n{store}")).unwrap();
     let mut check = Command::new(binary);
-    // It would warn of those of the tests, which are no keys.
+    // Without this it would warn of the tests' variables, which are not keys.
     let variables = std::env::vars().filter(|(name, _)| name.starts_with("FLEETLINE_"));
     variables.for_each(|(name, _)| {
         check.env_remove(name);

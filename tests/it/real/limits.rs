@@ -1,5 +1,5 @@
-//! What real servers refuse because it is too old, too many or too large: exactly those points are
-//! letters with the server's words, and their neighbours are stored.
+//! Points that real servers refuse because they are too old, too many or too large: exactly those
+//! become dead letters with the server's message, and the others are stored.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn publish(appliance: &Appliance, vin: &str, lines: &[String]) {
     assert_eq!(answer.reason(), 0);
 }
 
-/// What the store refused, once nothing waits any more.
+/// The points that the store refused, when the spool is empty.
 fn refused(appliance: &Appliance) -> Vec<Value> {
     until("an empty spool", MINUTE, || appliance.count("points.in_spool") == 0);
     let listed = appliance.cli_ok(&["dead-letter", "list", "--json"]);
@@ -40,7 +40,7 @@ fn ago(seconds: i64) -> i64 {
     i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap() - seconds * 1_000_000_000
 }
 
-/// Of 100 points every tenth is older than what the database keeps.
+/// Of 100 points every tenth is older than the database's retention.
 fn check_retention(appliance: &Appliance) {
     let day = 24 * 3_600;
     let lines: Vec<String> = (0..100)

@@ -1,4 +1,4 @@
-//! What only a real server can show. Each test starts its own and skips itself where there is none.
+//! Tests that need a real server. Each test starts its own and skips itself if it is not installed.
 
 mod answers;
 mod bridge;

@@ -1,5 +1,6 @@
-//! A database that goes away under load: the spool takes it all, memory does not grow, the lag can
-//! be seen, and what was acknowledged meanwhile arrives once the database is back.
+//! A database that goes down under load: the spool takes everything, memory does not grow, the lag
+//! is visible, and everything that was acknowledged meanwhile is stored when the database works
+//! again.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,8 @@ use crate::harness::{Influx, Kind, Load, Setup, until};
 
 const OUTAGE: Duration = Duration::from_mins(1);
 const MINUTE: Duration = Duration::from_mins(1);
-/// What memory may grow by between a moment into the outage and its end, while some hundred
-/// thousand points pile up on disk.
+/// The allowed growth of memory between a time early in the outage and its end, while some hundred
+/// thousand points accumulate on disk.
 const GROWTH_KIB_MAX: u64 = 24 * 1024;
 
 #[test]

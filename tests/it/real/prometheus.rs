@@ -1,5 +1,5 @@
-//! A Prometheus that scrapes the appliance (`o08-metrics-for-others`): what it stores is what the
-//! appliance counts, under the names and types that dashboards ask for.
+//! A Prometheus that scrapes the appliance (`o08-metrics-for-others`): it stores what the appliance
+//! counts, with the names and types that dashboards use.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Appliance, Sample, Setup, Vehicle, Version, http, program, until};
 
-/// A server of its own; ended with the test.
+/// A separate server; it is killed with the test.
 struct Prometheus {
     child: Child,
     url: String,
@@ -21,7 +21,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Prometheus tells no port that it chose, so a free one is looked for first.
+    /// Prometheus does not report a port that it chose, so a free one is searched first.
     fn start(binary: &std::path::Path, appliance: &Appliance) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -46,7 +46,7 @@ impl Prometheus {
         Self { child, url: format!("http://127.0.0.1:{port}"), folder }
     }
 
-    /// The value of the one series that an expression gives.
+    /// The value of the only series of an expression.
     fn value(&self, expression: &str) -> Option<f64> {
         let url = format!("{}/api/v1/query", self.url);
         let (_, text) = http::get(&url, &[("query", expression)], None).ok()?;
@@ -57,7 +57,7 @@ impl Prometheus {
         }
     }
 
-    /// Its own word on the type of a metric, which it knows without OpenMetrics' `_total`.
+    /// The type that Prometheus has for a metric, which it stores without OpenMetrics' `_total`.
     fn kind(&self, metric: &str) -> Option<String> {
         let url = format!("{}/api/v1/metadata", self.url);
         let (_, text) = http::get(&url, &[("metric", metric)], None).ok()?;

@@ -7,7 +7,7 @@ use crate::{
     harness::{Database, Kind},
 };
 
-/// A third of what the embedded store is given: here the server is asked, not the file of commands.
+/// A third of the kills with the embedded store.
 const KILLS: u64 = 10;
 
 fn check(test: &str, kind: Kind, check: impl FnOnce(&Database)) {
