@@ -1,5 +1,5 @@
-//! Points that the database refuses become dead letters, exactly those, and the rest is stored. The
-//! same is asked of real servers in `real::refusals`.
+//! Points that the database refuses become dead letters, only those, and the rest is stored.
+//! `real::refusals` tests the same with real servers.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -26,8 +26,8 @@ fn other_mapping() -> String {
         .replace("measurement = \"sample\"", "measurement = \"other\"")
 }
 
-/// `told`: a part of what the database says of a field of another type.
-pub(crate) fn check_conflict(database: &Database, told: &str) {
+/// `message` is a part of the database's message about a field of another type.
+pub(crate) fn check_conflict(database: &Database, message: &str) {
     let setup = database.serves(Setup::new()).schema("lines.toml", LINES);
     let appliance = setup.schema("other.toml", &other_mapping()).start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -70,7 +70,7 @@ pub(crate) fn check_conflict(database: &Database, told: &str) {
     for letter in &letters {
         assert_eq!(letter["cause"], "type-conflict");
         assert_eq!(letter["vehicle"], "VIN");
-        assert!(letter["answer"].as_str().unwrap().contains(told), "{letter}");
+        assert!(letter["answer"].as_str().unwrap().contains(message), "{letter}");
         assert!(letter["payload"].is_null() && letter["topic"].is_null(), "{letter}");
     }
 }

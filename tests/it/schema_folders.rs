@@ -1,5 +1,5 @@
-//! The schemas directory as Kubernetes, git, editors and enemies leave it: what is read, what is
-//! passed over, and that no reload harms the appliance that runs.
+//! The schemas directory as Kubernetes, git, editors and attackers leave it: what is read, what is
+//! passed over, and that no reload harms the running appliance.
 
 use std::{
     fs::{self, Permissions},
@@ -22,7 +22,7 @@ const BUS_TOML: &str = "[[mapping]]\nname = \"bus\"\ntopic = \"bus/{vin}\"\nform
                         schema = \"bus.proto\"\nmessage = \"acme.Bus\"\nmeasurement = \"bus\"\n\
                         vehicle = \"{vin}\"\ntags = [\"vin\"]\n";
 
-/// A folder with a schemas directory, and what `check` says of it.
+/// A folder with a schemas directory, for `check` to read.
 struct Checked {
     home: tempfile::TempDir,
 }
@@ -44,7 +44,7 @@ impl Checked {
         self
     }
 
-    /// The mapping and its schema that are right.
+    /// Writes a correct mapping and its schema.
     fn bus(&self) -> &Self {
         self.write("bus.proto", BUS_PROTO).write("bus.toml", BUS_TOML)
     }
@@ -65,17 +65,17 @@ impl Checked {
         )
     }
 
-    /// One mapping is found, and standard error says this.
+    /// One mapping is found, and standard error is `stderr`.
     #[track_caller]
-    fn is_well(&self, told: &str) {
-        let expect = (0, "all is well: 1 mappings\n".to_owned(), told.to_owned());
+    fn is_well(&self, stderr: &str) {
+        let expect = (0, "all is well: 1 mappings\n".to_owned(), stderr.to_owned());
         assert_eq!(self.check(&[]), expect);
     }
 
-    /// It is refused, and standard error says this.
+    /// The folder is refused, and standard error is `stderr`.
     #[track_caller]
-    fn is_refused(&self, set: &[&str], told: &str) {
-        assert_eq!(self.check(set), (2, String::new(), told.to_owned()));
+    fn is_refused(&self, set: &[&str], stderr: &str) {
+        assert_eq!(self.check(set), (2, String::new(), stderr.to_owned()));
     }
 }
 
@@ -112,8 +112,8 @@ fn leftovers_are_passed_over() {
     folder.is_well("");
 }
 
-/// `s5-schemas-directory`: links that lead upward have an end, and a linked folder's other path
-/// still names its files.
+/// `s5-schemas-directory`: links to a parent folder are not followed forever, and the files of a
+/// linked folder are still found by its other path.
 #[test]
 fn links_that_lead_in_circles_end() {
     let folder = Checked::new();
@@ -127,10 +127,10 @@ fn links_that_lead_in_circles_end() {
     folder.is_well("warning: ./schemas/gone.proto: passed over: it is a link that leads nowhere\n");
 }
 
-/// What is no file, cannot be read, or is too large harms nobody; a mapping file that cannot be
-/// read is a problem, because without it messages would be taken for unmapped.
+/// An entry that is not a file, cannot be read or is too large is passed over; a mapping file that
+/// cannot be read is an error, because without it messages would count as unmapped.
 #[test]
-fn what_cannot_be_read_is_told() {
+fn what_cannot_be_read_is_reported() {
     let folder = Checked::new();
     folder.bus().write("large.proto", vec![b' '; 5 << 20]).write("locked/x.toml", "");
     let fifo = Command::new("mkfifo").arg(folder.path("pipe.toml")).status().unwrap();
@@ -138,10 +138,10 @@ fn what_cannot_be_read_is_told() {
     let _socket = UnixListener::bind(folder.path("socket.proto")).unwrap();
     symlink("/dev/zero", folder.path("zero.avsc")).unwrap();
     fs::set_permissions(folder.path("locked"), Permissions::from_mode(0o0)).unwrap();
-    let (code, said, told) = folder.check(&[]);
+    let (code, said, stderr) = folder.check(&[]);
     let is_root = fs::read_dir(folder.path("locked")).is_ok();
     fs::set_permissions(folder.path("locked"), Permissions::from_mode(0o755)).unwrap();
-    assert_eq!((code, said.as_str()), (0, "all is well: 1 mappings\n"), "{told}");
+    assert_eq!((code, said.as_str()), (0, "all is well: 1 mappings\n"), "{stderr}");
     let mut expect = vec![
         "large.proto: passed over: it has more than 4194304 bytes; raise `schemas.file-size-max`",
         "locked: passed over: it cannot be read: Permission denied (os error 13)",
@@ -151,7 +151,7 @@ fn what_cannot_be_read_is_told() {
     ];
     if is_root {
         expect.remove(1);
-        // To root nothing is locked: the empty file in it is looked at.
+        // Root can read everything: it reads the empty file in there.
         expect.insert(
             1,
             "locked/x.toml: passed over: it has no [[mapping]], [[command]], [[alarm]] or [[query]], so it is no mapping \
@@ -159,7 +159,7 @@ fn what_cannot_be_read_is_told() {
         );
     }
     let expect: String = expect.iter().map(|line| format!("warning: ./schemas/{line}\n")).collect();
-    assert_eq!(told, expect);
+    assert_eq!(stderr, expect);
 
     let large = Checked::new();
     large.bus().write("junk.toml", b"\0\x01\xff").write("more.toml", vec![b' '; 2_000]);
@@ -182,8 +182,8 @@ fn what_cannot_be_read_is_told() {
     );
 }
 
-/// Files that no mapping needs harm nobody: broken ones, files of another kind, and two that define
-/// one name (`p7-two-versions`).
+/// Files that no mapping needs are no error: broken ones, files of another kind, and two that
+/// define the same name (`p7-two-versions`).
 #[test]
 fn what_no_mapping_needs_harms_nobody() {
     let folder = Checked::new();
@@ -192,7 +192,7 @@ fn what_no_mapping_needs_harms_nobody() {
         .write("copy/bus.proto", BUS_PROTO)
         .write("Cargo.toml", "[package]\nname = \"x\"\n");
     folder.write("a.avsc", "{").write("b.schema.json", "[]").write("c.proto", "message {");
-    let told = [
+    let stderr = [
         "Cargo.toml: passed over: it has no [[mapping]], [[command]], [[alarm]] or [[query]], so it is no \
          mapping file",
         "c.proto:1: expected an identifier, but found '{' (no mapping needs this file)",
@@ -200,13 +200,13 @@ fn what_no_mapping_needs_harms_nobody() {
          file)",
         "b.schema.json:1: the payload has no `type`; say which (no mapping needs this file)",
     ];
-    folder.is_well(&told.map(|line| format!("warning: ./schemas/{line}\n")).concat());
+    folder.is_well(&stderr.map(|line| format!("warning: ./schemas/{line}\n")).concat());
 }
 
-/// `p9-schema-text`, `p9-edition`: files that are there and not read are told as that.
+/// `p9-schema-text`, `p9-edition`: the error says when a file exists but is not read.
 #[test]
-fn files_that_are_there_and_not_read_are_told_as_that() {
-    let check = |name: &str, text: &[u8], told: &str| {
+fn files_that_exist_but_are_not_read_are_reported() {
+    let check = |name: &str, text: &[u8], stderr: &str| {
         let folder = Checked::new();
         let format = if name.ends_with(".proto") || name.ends_with(".PROTO") {
             "protobuf\"\nmessage = \"acme.Bus"
@@ -218,7 +218,7 @@ fn files_that_are_there_and_not_read_are_told_as_that() {
         let mapping = BUS_TOML.replace("message = \"acme.Bus\"\n", "");
         folder.write("m.toml", mapping.replace("bus.proto", name).replace("protobuf", format));
         folder.write(name, text);
-        folder.is_refused(&[], told);
+        folder.is_refused(&[], stderr);
     };
     let there = "./schemas/m.toml:5: `m.json` is there, but only *.schema.json is read; rename it to \
                  m.schema.json\n";
@@ -261,21 +261,21 @@ fn files_that_are_there_and_not_read_are_told_as_that() {
     );
 }
 
-/// `o11-no-mappings`: an empty folder is a mount that failed, or somebody who is new.
+/// `o11-no-mappings`: an empty folder is a mount that failed, or a new installation.
 #[test]
-fn a_folder_without_mappings_is_told_as_that() {
+fn a_folder_without_mappings_is_reported() {
     let folder = Checked::new();
     folder.write("bus.proto", BUS_PROTO);
-    let told = "warning: there is no mapping in `./schemas`: every publish will be acknowledged and \
-                dropped as unmapped; put schemas and mappings (*.toml) there, or name their folder \
-                with schemas.dir\n";
-    assert_eq!(folder.check(&[]), (0, "all is well: 0 mappings\n".to_owned(), told.to_owned()));
+    let stderr = "warning: there is no mapping in `./schemas`: every publish will be acknowledged \
+                  and dropped as unmapped; put schemas and mappings (*.toml) there, or name their \
+                  folder with schemas.dir\n";
+    assert_eq!(folder.check(&[]), (0, "all is well: 0 mappings\n".to_owned(), stderr.to_owned()));
 }
 
-/// `s4-embedded-names`, `j3-reserved-name`: what the configured store cannot have is refused at
-/// load; InfluxDB has it all.
+/// `s4-embedded-names`, `j3-reserved-name`: names that the configured store cannot hold are refused
+/// at load; InfluxDB holds them all.
 #[test]
-fn names_that_the_store_cannot_have_are_refused() {
+fn names_that_the_store_cannot_hold_are_refused() {
     let folder = Checked::new();
     let field = |name| format!("\"{name}\": {{\"type\": \"number\"}}");
     let fields = ["Time", "speed", "Speed", "_id", "soc", "rowid"].map(field).join(", ");
@@ -301,7 +301,7 @@ fn names_that_the_store_cannot_have_are_refused() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Writes what used to end the process, or hang it.
+/// Writes a schema that once crashed the process or made it hang.
 fn write_hostile(dir: &Path, name: &str) {
     let write = |file: &str, text: &str| fs::write(dir.join(file), text).unwrap();
     let mapping = |format: &str, schema: &str| {
@@ -361,7 +361,7 @@ fn write_hostile(dir: &Path, name: &str) {
     }
 }
 
-/// `j8-recursive-schema`: a reload refuses whatever is in the folder, and the appliance goes on.
+/// `j8-recursive-schema`: a reload refuses every hostile folder, and the appliance keeps running.
 #[test]
 fn a_reload_never_harms_the_running_appliance() {
     let appliance = Setup::new().set("store.kind", "embedded").start();
@@ -390,7 +390,7 @@ fn a_reload_never_harms_the_running_appliance() {
         assert_eq!(appliance.get("/healthz").0, 200, "{case}");
     }
     let log = appliance.log();
-    for told in ["contains itself", "nests deeper than", "more than", "hold each other deeper"] {
-        assert!(log.contains(told), "{told}: {log}");
+    for cause in ["contains itself", "nests deeper than", "more than", "hold each other deeper"] {
+        assert!(log.contains(cause), "{cause}: {log}");
     }
 }

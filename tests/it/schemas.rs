@@ -4,16 +4,16 @@ use std::fs;
 
 use crate::config::fleetline;
 
-/// A schema that is right.
+/// A correct schema.
 const SCHEMA: &str = "syntax = \"proto3\";\npackage p;\n\
                       message T { int64 at = 1; double v = 2; string s = 3; }\n";
 
-/// A mapping of it that is right, without a time. Nine lines.
+/// A correct mapping of it, without a time. Nine lines.
 const MAPPING: &str = "[[mapping]]\nname = \"m\"\ntopic = \"v/{vin}\"\nformat = \"protobuf\"\n\
                        schema = \"a.proto\"\nmessage = \"p.T\"\nmeasurement = \"m\"\n\
                        vehicle = \"{vin}\"\ntags = [\"vin\"]\n";
 
-/// `check` on these files below `schemas`; `expect` is all of standard error.
+/// Runs `check` on these files in `schemas`; `expect` is all of standard error.
 #[track_caller]
 fn check(files: &[(&str, &str)], expect: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -30,26 +30,26 @@ fn check(files: &[(&str, &str)], expect: &str) {
     }
     let output = fleetline(folder.path(), &arguments, &[]);
     let told = String::from_utf8(output.stderr).unwrap();
-    // Where there is no mapping that is told, too.
+    // `check` also warns when there is no mapping.
     let told: Vec<&str> =
         told.lines().filter(|line| !line.starts_with("warning: there is no mapping")).collect();
     assert_eq!(told.join("\n"), expect);
     assert_eq!(output.status.code(), Some(if expect.is_empty() { 0 } else { 2 }));
 }
 
-/// A mapping beside the schema that is right.
+/// Runs `check` on a mapping beside the correct schema.
 #[track_caller]
 fn check_mapping(mapping: &str, expect: &str) {
     check(&[("a.proto", SCHEMA), ("m.toml", mapping)], expect);
 }
 
 #[test]
-fn a_schema_and_a_mapping_that_are_right_are_not_complained_about() {
+fn a_correct_schema_and_mapping_give_no_error() {
     check_mapping(MAPPING, "");
 }
 
 #[test]
-fn a_schema_that_does_not_compile_is_told_with_its_line() {
+fn a_schema_that_does_not_compile_is_reported_with_its_line() {
     check(
         &[("a.proto", "syntax = \"proto3\";\nmessage T { int64 at = 1; double v = 2 }\n")],
         "./schemas/a.proto:2: expected ';' or '[', but found '}'",
@@ -74,7 +74,7 @@ fn a_schema_that_does_not_compile_is_told_with_its_line() {
 }
 
 #[test]
-fn a_mapping_of_something_that_is_not_there_is_told_with_what_was_meant() {
+fn a_mapping_of_an_unknown_name_gets_a_suggestion() {
     check_mapping(
         &MAPPING.replace("p.T", "p.U"),
         "./schemas/m.toml:6: `a.proto` has no message `p.U`; did you mean `p.T`?",
@@ -99,7 +99,7 @@ fn a_mapping_of_something_that_is_not_there_is_told_with_what_was_meant() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_errors_are_reported_at_once() {
     check_mapping(
         &format!("{MAPPING}time = {{ field = \"at\" }}\nwhen = \"w > 3\"\n"),
         "./schemas/m.toml:10: `time`: `at` is an integer; say what it counts with `unit` (s, ms, \
@@ -113,7 +113,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn a_missing_schemas_folder_is_told() {
+fn a_missing_schemas_folder_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["check", "--set", "schemas.dir=absent", "--set", "store.kind=influxdb3"];
     let output = fleetline(folder.path(), &arguments, &[]);

@@ -1,8 +1,8 @@
-//! The page `schemas/README.md`: every payload on it becomes the lines behind it.
+//! The page `schemas/README.md`: every payload on it becomes the lines that follow it.
 //!
-//! A block is ```` ```LANGUAGE WHAT ````. What ends in `.toml` is the mapping file in force, what
-//! ends otherwise a schema file; `payload` and `lines` are what they say. A `lines` block is
-//! compared with what the last payload becomes by the last mapping.
+//! A block is ```` ```LANGUAGE WHAT ````. If WHAT is `payload` or `lines`, the block is that; if it
+//! ends in `.toml`, it is the current mapping file; every other WHAT is a schema file. A `lines`
+//! block is compared with the lines that the last mapping makes of the last payload.
 
 use std::{collections::BTreeMap, num::NonZeroU16, path::Path};
 
@@ -18,7 +18,7 @@ const TOPIC: &str = "vehicles/VIN1/state";
 /// 2026-11-22T21:19:39Z.
 const RECEIVED_AT: UnixNanos = UnixNanos(1_795_382_379_000_000_000);
 
-/// What the blocks so far have said.
+/// What the blocks so far have set.
 #[derive(Default)]
 struct Page {
     schemas: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! The fleet's own proof: what it saw acknowledged, against the ledger and against the store.
+//! The fleet checks itself: it compares what was acknowledged with the ledger and with the store.
 
 use std::{fs, process::Stdio};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Authority, Setup};
 
-/// Two fleets on one appliance, so that the count is of the run's vehicles and not of all.
+/// Two fleets on one appliance, which shows that only the vehicles of the run are counted.
 #[test]
 fn what_was_acknowledged_is_counted_in_the_store_behind_the_appliance() {
     let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
@@ -40,8 +40,8 @@ fn what_was_acknowledged_is_counted_in_the_store_behind_the_appliance() {
     }
 }
 
-/// s3-store-addresses, its last row: an appliance and its store are asked directly, as by every
-/// other command, whatever proxy the environment names.
+/// The last row of s3-store-addresses: like every other command, verification connects to the
+/// appliance and its store directly, even if the environment names a proxy.
 #[test]
 fn verification_asks_no_proxy_of_the_environment() {
     let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
@@ -76,10 +76,10 @@ fn certify_fleet(setup: &Setup, authority: &Authority) {
     fs::write(home.join("short"), "FLSIM000000000002:x\n").unwrap();
 }
 
-/// The fleet over TLS and both WebSockets: each vehicle with its own password or certificate, below
-/// topics of its own; and what a wrong one is told.
+/// The fleet over TLS and both WebSockets: each vehicle has its own password or certificate and its
+/// own topics; wrong credentials get a clear error.
 #[test]
-fn vehicles_come_over_every_transport_each_as_itself() {
+fn vehicles_log_in_over_every_transport() {
     let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
     let authority = Authority::new("Fleet CA");
     let setup = Setup::new().set("schemas.dir", schemas.to_str().unwrap());
@@ -141,10 +141,10 @@ fn vehicles_come_over_every_transport_each_as_itself() {
     }
 }
 
-/// Subscribers beside the fleet: what is acknowledged reaches each of them, or one of those that
-/// share a subscription, in its order.
+/// Subscribers beside the fleet: each acknowledged message reaches every one of them, or one of
+/// those that share a subscription, in order.
 #[test]
-fn subscribers_get_what_is_acknowledged_once_and_in_its_order() {
+fn subscribers_get_what_is_acknowledged_once_and_in_order() {
     let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
     let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
     let target = format!("mqtt://{}", appliance.mqtt());
@@ -184,14 +184,14 @@ fn subscribers_get_what_is_acknowledged_once_and_in_its_order() {
     assert!(said.contains("0 lost, 0 out of order, 0 unexpected"), "{said}");
 }
 
-/// What an operator sees of commands to vehicles that drive: done, rejected with the reason,
-/// delivered; and what the fleet says of them.
+/// What an operator sees of commands to driving vehicles: done, rejected with the reason,
+/// delivered; and how the fleet reports them.
 #[test]
-fn vehicles_obey_what_they_can_and_say_why_they_do_not() {
+fn vehicles_obey_or_reject_with_a_reason() {
     let schemas = fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas")).unwrap();
     let appliance = Setup::new().set("schemas.dir", schemas.to_str().unwrap()).start();
     let target = format!("mqtt://{}", appliance.mqtt());
-    // Messages of a given size are encoded beforehand: nothing can change what they say.
+    // Messages of a given size are encoded beforehand: their content cannot change.
     for (version, first, more) in [("3.1.1", "1", &[][..]), ("5", "3", &["--size", "200"])] {
         let fleet = ["simulate", "--vehicles", "2", "--rate", "5", "--json", "--target", &target];
         let mut fleet = appliance.setup().command(&fleet);
@@ -201,7 +201,7 @@ fn vehicles_obey_what_they_can_and_say_why_they_do_not() {
             .stdout(Stdio::piped());
         let fleet = fleet.spawn().unwrap();
         let vin = format!("FLSIM00000000000{first}");
-        // It need not have subscribed yet.
+        // The vehicle may not have subscribed yet.
         let send = |name: &str, fields: &[&str]| {
             let command = ["command", "send", &vin, name, "--wait", "25s", "--json"];
             let output = appliance.cli(&[&command[..], fields].concat());
@@ -234,7 +234,7 @@ fn vehicles_obey_what_they_can_and_say_why_they_do_not() {
         assert_eq!(report["commands"], expect);
         assert_eq!(report["unacknowledged"], 0, "{report}");
     }
-    // Whoever does not want that hears nothing.
+    // A fleet without that option receives no commands.
     let deaf = ["--duration", "1s", "--no-commands", "--vehicles", "1", "--target", &target];
     let deaf = appliance.setup().command(&["simulate", "--json"]).args(deaf).output().unwrap();
     let report: Value = serde_json::from_slice(&deaf.stdout).unwrap();

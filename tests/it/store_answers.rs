@@ -1,4 +1,5 @@
-//! Answers that are not the store's own: everything is held and said, nothing is set aside.
+//! Answers that do not come from the store: everything is kept and the reason is shown; nothing
+//! becomes a dead letter.
 
 use std::{
     net::TcpListener,
@@ -11,7 +12,7 @@ use crate::harness::{Answer, Appliance, Sample, Setup, StandIn, Vehicle, Version
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// What `readyz` says of the store: its state and its reason.
+/// The state and the reason of the store in `readyz`.
 fn store(appliance: &Appliance) -> (String, String) {
     let body: Value = serde_json::from_str(&appliance.get("/readyz").1).unwrap();
     let parts = body["components"].as_array().unwrap();
@@ -20,7 +21,7 @@ fn store(appliance: &Appliance) -> (String, String) {
     (text("state"), text("reason"))
 }
 
-/// Plays an answer of `o01-answers-that-are-not-the-stores`, then a store.
+/// Gives an answer of `o01-answers-that-are-not-the-stores`, then acts as a store.
 fn check_held(answer: &'static str, words: &str) {
     let (status, body) = answer.split_once('\n').unwrap();
     let stand_in = StandIn::start(Answer::Refuse(status.parse().unwrap(), body));
@@ -30,7 +31,7 @@ fn check_held(answer: &'static str, words: &str) {
         let id = u16::try_from(seq + 1).unwrap();
         vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq }.payload(), id);
     }
-    until("the store to be told as failed", MINUTE, || store(&appliance).0 == "failed");
+    until("the store to be shown as failed", MINUTE, || store(&appliance).0 == "failed");
     let (_, reason) = store(&appliance);
     assert!(reason.contains(words), "{reason}");
     let told = appliance.log().lines().filter(|line| line.contains("failed")).count();
@@ -70,7 +71,7 @@ fn a_plain_bad_request_holds_everything() {
 }
 
 /// Publishes one message, and waits until the log says why the store takes nothing.
-fn check_told(url: &str, words: &str) {
+fn check_logged(url: &str, words: &str) {
     let appliance = Setup::new().store2(url, "token").start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
     vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq: 1 }.payload(), 1);
@@ -86,14 +87,14 @@ fn check_told(url: &str, words: &str) {
 
 /// The case `o03-store-that-never-answered`: a port where nobody listens.
 #[test]
-fn a_store_that_was_never_there_is_told_in_the_log() {
+fn a_store_that_was_never_there_is_logged() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    check_told(&format!("http://{closed}"), "Connection refused");
+    check_logged(&format!("http://{closed}"), "Connection refused");
 }
 
-/// The same, where somebody listens and says nothing.
+/// The same with a port that accepts connections and never answers.
 #[test]
-fn a_store_that_never_answers_is_told_in_the_log_long_before_its_request_times_out() {
+fn a_store_that_never_answers_is_logged_long_before_its_request_times_out() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    check_told(&format!("http://{}", silent.local_addr().unwrap()), "no answer within 8 s");
+    check_logged(&format!("http://{}", silent.local_addr().unwrap()), "no answer within 8 s");
 }

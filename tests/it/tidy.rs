@@ -1,5 +1,5 @@
-//! The rules of the house that no lint knows: who may import whom, how long a file may be, what it
-//! may be called. Each rule lists everything that breaks it.
+//! The project's rules that no lint knows: which module may import which, how long a file may be,
+//! what it may be called. Each test lists everything that breaks its rule.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Lines of a file without its tests.
+/// The most lines of a file, without its tests.
 const LINES_MAX: usize = 500;
 const COLUMNS_MAX: usize = 100;
 
-/// Who may import whom. A room may always import itself; `mqtt::wire` is that part of `mqtt` only.
-/// Rooms that are yet to come stand here too, so that they come in by the rules.
+/// Which module may import which. A module may always import itself; `mqtt::wire` is that part of
+/// `mqtt` only.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("telemetry", &["model"]),
@@ -55,10 +55,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The rooms that wire the others and may import them all.
+/// The modules that connect the others and may import them all.
 const WIRING: &[&str] = &["app", "cli", "lib", "main"];
 
-/// Names that say nothing, or that the glossary has another word for.
+/// Names that say nothing, or for which the glossary has another word.
 const BANNED_NAMES: &[&str] = &[
     "backend",
     "checkpoint",
@@ -85,24 +85,24 @@ const BANNED_NAMES: &[&str] = &[
 ];
 
 #[test]
-fn rooms_import_only_what_the_table_allows() {
+fn modules_import_only_what_the_table_allows() {
     let table: BTreeMap<_, _> = IMPORTS.iter().copied().collect();
     let mut wrong = Vec::new();
     for source in sources(&["src"]) {
-        if source.is_test() || WIRING.contains(&source.room.as_str()) {
+        if source.is_test() || WIRING.contains(&source.module.as_str()) {
             continue;
         }
-        let Some(allowed) = table.get(source.room.as_str()) else {
-            wrong.push(format!("{}: the room is not in the table", source.shown));
+        let Some(allowed) = table.get(source.module.as_str()) else {
+            wrong.push(format!("{}: the module is not in the table", source.shown));
             continue;
         };
         for import in imports(&without_comments(source.product())) {
-            let room = import.split("::").next().unwrap();
-            let is_room = table.contains_key(room) || WIRING.contains(&room);
+            let module = import.split("::").next().unwrap();
+            let is_module = table.contains_key(module) || WIRING.contains(&module);
             let may = |allowed: &&str| {
-                *allowed == room || format!("{import}::").starts_with(&format!("{allowed}::"))
+                *allowed == module || format!("{import}::").starts_with(&format!("{allowed}::"))
             };
-            if is_room && room != source.room && !allowed.iter().any(may) {
+            if is_module && module != source.module && !allowed.iter().any(may) {
                 wrong.push(format!("{}: imports crate::{import}", source.shown));
             }
         }
@@ -133,7 +133,7 @@ fn files_stay_short_and_narrow() {
     for source in sources(&["src", "tests", "benches"]) {
         for (number, line) in source.text.lines().enumerate() {
             let columns = line.chars().count();
-            // What a store answers is quoted as it is, and a table's row cannot be broken.
+            // A store's answer is quoted as it is, and a table row cannot be wrapped.
             let is_bound = line.contains('"') || line.starts_with("//! |");
             if columns > COLUMNS_MAX && !is_bound {
                 wrong.push(format!("{}:{}: {columns} columns", source.shown, number + 1));
@@ -169,7 +169,7 @@ fn files_have_names_of_the_glossary() {
         for part in source.path.components() {
             let name = part.as_os_str().to_str().unwrap().trim_end_matches(".rs");
             if BANNED_NAMES.contains(&name) {
-                wrong.push(format!("{}: `{name}` is no name", source.shown));
+                wrong.push(format!("{}: `{name}` is not an allowed name", source.shown));
             }
         }
     }
@@ -206,7 +206,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
     }
     files.extend(["Cargo.toml", "README.md", "CHANGELOG.md"].map(|name| home().join(name)));
     for file in files {
-        // What is not text is not looked into.
+        // Skips files that are not text.
         let Ok(text) = fs::read_to_string(&file) else { continue };
         for (number, line) in text.lines().enumerate() {
             if paths.iter().any(|path| line.contains(path.as_str())) {
@@ -219,7 +219,7 @@ fn no_file_knows_the_machine_it_was_written_on() {
 
 #[test]
 fn the_scanner_sees_what_it_should() {
-    // A rule that finds nothing proves nothing, so the parser of imports is shown a few.
+    // A rule that finds nothing proves nothing, so this tests the parser of imports.
     let text = "use crate::{a::B, c, d::{e::F, g}};\n// crate::no\n\
                 let x = crate::h::i(\"crate::no\");\n\
                 pub(crate) use std::fmt; /* crate::no */ use crate::i;";
@@ -241,12 +241,12 @@ struct Source {
     path: PathBuf,
     shown: String,
     /// The first part of its path below `src`.
-    room: String,
+    module: String,
     text: String,
 }
 
 impl Source {
-    /// Whether the whole file is for tests.
+    /// Whether the whole file is test code.
     fn is_test(&self) -> bool {
         self.path.components().any(|part| {
             let name = part.as_os_str().to_str().unwrap();
@@ -254,7 +254,7 @@ impl Source {
         })
     }
 
-    /// The text in front of its tests.
+    /// The text before its tests.
     fn product(&self) -> &str {
         let tests = self.text.find("#[cfg(test)]\nmod tests {");
         &self.text[..tests.unwrap_or(self.text.len())]
@@ -272,10 +272,10 @@ fn sources(tops: &[&str]) -> Vec<Source> {
         .into_iter()
         .map(|file| {
             let path = file.strip_prefix(home()).unwrap().to_owned();
-            let room = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
+            let module = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
             Source {
                 shown: path.display().to_string(),
-                room: room.trim_end_matches(".rs").to_owned(),
+                module: module.trim_end_matches(".rs").to_owned(),
                 text: fs::read_to_string(&file).unwrap(),
                 path,
             }
@@ -283,7 +283,7 @@ fn sources(tops: &[&str]) -> Vec<Source> {
         .collect()
 }
 
-/// All files below a folder, but for what builds leave behind.
+/// All files below a folder, except build output.
 fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -297,7 +297,7 @@ fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The text with comments and the contents of strings taken out. Good enough for formatted code
+/// The text without comments and without the contents of strings. Good enough for formatted code
 /// without raw strings that hold quotes.
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -340,7 +340,7 @@ fn string_len(rest: &str) -> Option<usize> {
     Some(rest.len())
 }
 
-/// The paths that follow `crate::`, groups in braces opened.
+/// The paths that follow `crate::`, with groups in braces expanded.
 fn imports(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (at, start) in text.match_indices("crate::") {
@@ -349,7 +349,7 @@ fn imports(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// Takes one path, or one group of paths, from the front; returns what is behind it.
+/// Reads one path, or one group of paths, at the start; returns the text after it.
 fn path<'a>(text: &'a str, front: &str, found: &mut BTreeSet<String>) -> &'a str {
     if let Some(mut rest) = text.strip_prefix('{') {
         loop {
@@ -358,7 +358,7 @@ fn path<'a>(text: &'a str, front: &str, found: &mut BTreeSet<String>) -> &'a str
                 return behind;
             }
             let behind = path(rest, front, found);
-            // What a `use` cannot hold ends the group.
+            // A character that a `use` cannot hold ends the group.
             if behind.len() == rest.len() {
                 return behind;
             }

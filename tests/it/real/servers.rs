@@ -1,4 +1,5 @@
-//! The judges judged: what the other tests ask of the databases, asked where the answer is known.
+//! Checks of the checks: the queries that the other tests send to the databases, sent where the
+//! answer is known.
 
 use crate::harness::{Influx, Kind};
 

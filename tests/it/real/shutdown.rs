@@ -1,4 +1,5 @@
-//! SIGTERM under load: it ends by itself, with 0, and nothing acknowledged is lost.
+//! SIGTERM under load: the appliance exits by itself with code 0, and loses nothing that it
+//! acknowledged.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ fn a_drain_under_load_loses_nothing_and_ends_with_zero() {
     load.moved(None);
     let promised = load.stop();
 
-    // What the database did not take within the drain lies in the spool.
+    // The spool holds what the database did not take during the drain.
     appliance.start_again();
     until("an empty spool", Duration::from_mins(2), || appliance.count("points.in_spool") == 0);
     influx.check_promises(&promised);

@@ -29,7 +29,7 @@ fn a_replay_of_the_drives_verifies_itself_against_the_database() {
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{complained}");
-    // Counted by somebody else than the one who sent it.
+    // Counted by another program than the one that sent it.
     assert_eq!(influx.count("telemetry", "soc"), 42_886, "{said}\n{complained}");
     assert_eq!(appliance.count("points.stored"), 42_886);
 }

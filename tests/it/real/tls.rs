@@ -46,8 +46,8 @@ impl Certificates {
     }
 }
 
-/// Waits until `readyz` holds some words.
-fn told(appliance: &Appliance, words: &str) -> String {
+/// Waits until the answer of `readyz` contains the words, and returns it.
+fn wait_for_words(appliance: &Appliance, words: &str) -> String {
     until_some(words, MINUTE, || {
         let (_, body) = appliance.get("/readyz");
         body.contains(words).then_some(body)
@@ -55,7 +55,7 @@ fn told(appliance: &Appliance, words: &str) -> String {
 }
 
 #[test]
-fn a_store_behind_tls_is_told_apart_and_trusted_by_its_authority() {
+fn a_store_behind_tls_is_recognised_and_trusted_by_its_authority() {
     let test = "real::tls";
     let Some(openssl) = program(test, "FLEETLINE_TEST_OPENSSL") else { return };
     let Some(mut influx) = Influx::start(test, Kind::Two) else { return };
@@ -72,7 +72,7 @@ fn a_store_behind_tls_is_told_apart_and_trusted_by_its_authority() {
         let id = u16::try_from(seq + 1).unwrap();
         vehicle.publish_acked(&Sample::topic("VIN"), &Sample { seq }.payload(), id);
     }
-    told(&appliance, "Client sent an HTTP request to an HTTPS server. (write https://");
+    wait_for_words(&appliance, "Client sent an HTTP request to an HTTPS server. (write https://");
     assert_eq!(appliance.count("points.dead_lettered"), 0);
     assert_eq!(appliance.count("points.in_spool"), 12);
 
@@ -80,7 +80,7 @@ fn a_store_behind_tls_is_told_apart_and_trusted_by_its_authority() {
     appliance.terminate(MINUTE);
     appliance.set("store.urls", &format!("[\"{secure}\"]"));
     appliance.start_again();
-    let reason = told(&appliance, "UnknownIssuer");
+    let reason = wait_for_words(&appliance, "UnknownIssuer");
     assert!(reason.contains("store.ca-file"), "{reason}");
     assert!(!appliance.log().contains("rustls_platform_verifier"), "{}", appliance.log());
 

@@ -46,7 +46,7 @@ fn start(authority: &Authority, name: &str) -> Appliance {
         .start()
 }
 
-/// Plays the scenario over every transport, as who brings each of these.
+/// Plays the scenario over every transport, with each kind of credentials.
 fn play_all(name: &str, command: impl Fn() -> Command) {
     let authority = Authority::new("Fleet CA");
     let appliance = start(&authority, name);
@@ -79,13 +79,13 @@ fn play_all(name: &str, command: impl Fn() -> Command) {
 }
 
 #[test]
-fn paho_for_python_comes_over_every_transport_as_itself() {
+fn paho_for_python_logs_in_over_every_transport() {
     let Some(_module) = program("real::transports (paho)", "FLEETLINE_TEST_PAHO") else { return };
     play_all("paho", || script("paho", Path::new("")));
 }
 
 #[test]
-fn mqtt_js_comes_over_every_transport_as_itself() {
+fn mqtt_js_logs_in_over_every_transport() {
     let test = "real::transports (MQTT.js)";
     let Some(module) = program(test, "FLEETLINE_TEST_MQTTJS") else { return };
     play_all("mqttjs", || script("mqttjs", &module));
@@ -99,7 +99,7 @@ fn files_of_mosquitto_passwd_are_read() {
     let setup = Setup::new();
     let file = setup.home().join("users");
     let mut kinds = 0;
-    // Older ones know fewer kinds, and write the one that they know without being asked.
+    // Older versions know fewer kinds, and write the one that they know without the option.
     for (name, kind) in [("V0", None), ("V5", Some("sha512")), ("V7", Some("sha512-pbkdf2"))] {
         let mut command = Command::new(&passwd);
         if !file.exists() {
@@ -148,7 +148,7 @@ fn reason(stream: &mut Secured, sent: &[u8], reason_at: usize) -> Option<u8> {
     Some(body.get(reason_at).copied().unwrap_or(0))
 }
 
-/// HAProxy ends TLS and says over PROXY v2 who came and with which certificate.
+/// HAProxy terminates TLS, and its PROXY v2 header names the client's address and certificate.
 #[test]
 fn a_certificate_that_haproxy_has_checked_names_the_vehicle() {
     let Some(haproxy) = program("real::transports (HAProxy)", "FLEETLINE_TEST_HAPROXY") else {
@@ -193,17 +193,17 @@ fn a_certificate_that_haproxy_has_checked_names_the_vehicle() {
         let publish = packet(0x32, &[&text(topic)[..], &[0, 1, 0], b"{}"].concat());
         assert_eq!(reason(&mut stream, &publish, 2), Some(expect), "{topic}");
     }
-    // It is seen as where it comes from, not as the balancer.
+    // The client has its own address, not the load balancer's.
     let own = stream.sock.local_addr().unwrap().to_string();
     let sessions = appliance.get("/api/v1/sessions/c").1;
     assert!(sessions.contains(&own), "{own}: {sessions}");
-    // Who brings none is nobody; a foreign one does not pass HAProxy.
+    // Without a certificate the client has no identity; HAProxy stops a foreign certificate.
     let mut nobody = open(None).unwrap();
     assert_eq!(reason(&mut nobody, &connect, 1), Some(0x87));
     let foreign = foreign.certify("V7", 7, (2020, 2090));
     let refused = open(Some(&foreign)).ok().and_then(|mut it| reason(&mut it, &connect, 1));
     assert_eq!(refused, None);
-    // Nobody else may say such a header, nor come without one.
+    // No other address may send such a header, and HAProxy must send one.
     let direct = std::net::TcpStream::connect(appliance.mqtt()).unwrap();
     direct.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut direct = direct;

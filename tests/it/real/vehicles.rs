@@ -1,4 +1,4 @@
-//! The last values of a vehicle that is away, out of a real database.
+//! The last values of a vehicle that is offline, from a real database.
 
 use crate::{
     harness::{Influx, Kind},

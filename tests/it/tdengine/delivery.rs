@@ -1,5 +1,5 @@
-//! What a TDengine refuses, and what it refuses by mistake: good points are stored, bad ones are
-//! letters, in few requests.
+//! What TDengine refuses, and what it refuses by mistake: good points are stored, bad ones become
+//! dead letters, with few requests.
 
 use std::{
     thread,
@@ -15,7 +15,7 @@ use crate::harness::{
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
-/// For a spool of poison on a busy machine.
+/// For a spool of refused lines on a busy machine.
 pub(super) const LONG: Duration = Duration::from_mins(4);
 
 const MAPPING: &str = r#"
@@ -27,7 +27,7 @@ vehicle = "{vin}"
 tags    = ["vin"]
 "#;
 
-/// Lines as they are sent, in small batches.
+/// An appliance that takes line protocol and sends small batches.
 pub(super) fn setup(database: &TdEngine) -> Setup {
     Setup::new()
         .schema("lines.toml", MAPPING)
@@ -60,10 +60,10 @@ pub(super) fn letters(appliance: &Appliance) -> Vec<Value> {
     listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Two vehicles of two shards, each with a field that is new to the table, one line a batch: of 150
-/// pairs the half were letters.
+/// Two vehicles of two shards, each with a field that is new to the table, one line in each batch:
+/// half of 150 pairs became dead letters once.
 #[test]
-fn vehicles_that_bring_new_fields_at_once_lose_no_point() {
+fn vehicles_with_new_fields_at_the_same_time_lose_no_point() {
     const PAIRS: i64 = 150;
     let database = TdEngine::start();
     let appliance = setup(&database).set("sink.batch-lines", "1").start();
@@ -71,7 +71,7 @@ fn vehicles_that_bring_new_fields_at_once_lose_no_point() {
     publish(&mut first, "A0", &format!("m x=1i {T}"));
     shipped(&appliance);
     thread::scope(|scope| {
-        // Vehicles of both shards, with fields of their own.
+        // Vehicles of both shards, each with its own fields.
         for vin in ["A0", "A1"] {
             let address = appliance.mqtt();
             scope.spawn(move || {
@@ -91,9 +91,9 @@ fn vehicles_that_bring_new_fields_at_once_lose_no_point() {
     assert_eq!(appliance.count("points.stored"), 2 * u64::try_from(PAIRS).unwrap() + 1);
 }
 
-/// Somebody else extends the same tables all the while: what loses against them is sent again.
+/// Another client extends the same tables all the time: a write that loses the race is sent again.
 #[test]
-fn another_writer_that_extends_the_tables_takes_no_point() {
+fn another_writer_that_extends_the_tables_loses_no_point() {
     check_another_writer(&TdEngine::start());
 }
 
@@ -121,10 +121,10 @@ pub(super) fn check_another_writer(database: &TdEngine) {
     assert_eq!(database.count("m", "vin = 'A'"), 60);
 }
 
-/// A table that somebody made with other types refuses all of a measurement: its neighbours do not
-/// wait for it, and no request is spent on what is known.
+/// A table that was created with other types refuses all points of a measurement: other
+/// measurements do not wait for it, and no request is spent on a known refusal.
 #[test]
-fn a_table_of_other_types_costs_its_neighbours_nothing() {
+fn a_table_of_other_types_does_not_delay_other_tables() {
     let database = TdEngine::start();
     database.create();
     database
@@ -148,7 +148,7 @@ fn a_table_of_other_types_costs_its_neighbours_nothing() {
     assert!(written <= 12, "{written} requests");
 }
 
-/// Of 20,000 points 5 % held a line feed: 10,700 requests, when each was found by halving.
+/// 5 % of 20,000 points hold a line feed: that took 10,700 requests when each was found by halving.
 #[test]
 fn line_feeds_are_known_before_they_are_sent() {
     let database = TdEngine::start();
@@ -170,7 +170,7 @@ fn line_feeds_are_known_before_they_are_sent() {
 }
 
 #[test]
-fn integers_go_into_a_float_field_and_what_cannot_is_a_letter_of_its_own() {
+fn integers_go_into_a_float_field_and_other_types_become_dead_letters() {
     let database = TdEngine::start();
     database.create();
     database.make_stable("m", &[Column::tag("vin", Kind::NChar), Column::field("x", Kind::Double)]);
@@ -188,9 +188,9 @@ fn integers_go_into_a_float_field_and_what_cannot_is_a_letter_of_its_own() {
     assert_eq!(letters[0]["detail"], detail);
 }
 
-/// A TDengine stores what is no number, and answers nothing any more where a row holds it.
+/// TDengine stores NaN and infinity, and then answers no query that meets such a row.
 #[test]
-fn what_is_no_number_reaches_no_table_in_whatever_format_it_comes() {
+fn nan_and_infinity_reach_no_table_in_any_format() {
     let database = TdEngine::start();
     let appliance = setup(&database)
         .schema("reading.schema.json", super::SCHEMA)
@@ -198,14 +198,14 @@ fn what_is_no_number_reaches_no_table_in_whatever_format_it_comes() {
         .start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
     let mut send = |topic: &str, payload: &[u8]| vehicle.publish_acked(topic, payload, 1).reason();
-    // One of each that is a number, so that the columns are there.
+    // A finite value for each, so that the columns exist.
     assert_eq!(send(&Sample::topic("A"), &Sample { seq: 0 }.payload()), 0);
     let reading = |at: i64, speed: &str| format!("{{\"at\":{},\"speed\":{speed}}}", T + at);
     assert_eq!(send("vehicles/A/readings", reading(0, "1.5").as_bytes()), 0);
     assert_eq!(send("lines/A", format!("m x=1.5 {T}").as_bytes()), 0);
     for (seq, value) in (1..).zip([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]) {
         let mut payload = Sample { seq }.payload();
-        // Behind the number and the value's tag, a byte each but for the number's own tag.
+        // The value follows three bytes: the number's tag, the number and the value's tag.
         payload[3..11].copy_from_slice(&value.to_le_bytes());
         assert_eq!(send(&Sample::topic("A"), &payload), 0, "the rest of it is good");
     }
@@ -222,7 +222,7 @@ fn what_is_no_number_reaches_no_table_in_whatever_format_it_comes() {
     assert_eq!((database.rows("m"), numbers("m", "x")), (1, 1));
 }
 
-/// A server that is stopped answers nothing, and a constant would not tell it from one that lives.
+/// A stopped server answers no query, but its adapter still answers a query of constants.
 #[test]
 fn a_frozen_server_is_not_ready_and_loses_nothing() {
     let database = TdEngine::start();
@@ -233,13 +233,15 @@ fn a_frozen_server_is_not_ready_and_loses_nothing() {
     database.be(Condition::Frozen);
     publish(&mut vehicle, "A", &format!("m x=2i {}", T + 1));
     let begun = Instant::now();
-    until("it is told", MINUTE, || appliance.get("/readyz").1.contains("no answer within"));
+    until("readyz to show the reason", MINUTE, || {
+        appliance.get("/readyz").1.contains("no answer within")
+    });
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     database.be(Condition::Running);
     shipped(&appliance);
     database.be(Condition::Dead(Duration::from_millis(50)));
     publish(&mut vehicle, "A", &format!("m x=3i {}", T + 2));
-    until("it is told", MINUTE, || appliance.get("/readyz").1.contains("[0xb]"));
+    until("readyz to show the reason", MINUTE, || appliance.get("/readyz").1.contains("[0xb]"));
     database.be(Condition::Running);
     shipped(&appliance);
     assert_eq!(database.rows("m"), 3);

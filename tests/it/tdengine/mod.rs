@@ -1,5 +1,5 @@
-//! TDengine as a store: what vehicles send lies there once, and every portable question has the
-//! answer that the embedded store gives to it.
+//! TDengine as a store: what vehicles send is stored once, and every portable question has the same
+//! answer as with the embedded store.
 
 mod delivery;
 mod poison;
@@ -34,21 +34,21 @@ tags = ["vin", "model"]
 time = { field = "at", unit = "ns" }
 "#;
 
-/// Vehicles whose names would be more than names.
+/// Vehicles whose names are also SQL, if they are not escaped.
 const VINS: [&str; 4] = ["A", "B'; DROP DATABASE fleet; --", "C\\C \\' ", "日本"];
 
 fn setup() -> Setup {
     Setup::new().schema("reading.schema.json", SCHEMA).schema("reading.toml", MAPPING)
 }
 
-/// The start of a minute some half an hour ago.
+/// The start of a minute about half an hour ago.
 fn start_nanos() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     i64::try_from((now - 1_800) / 60 * 60 * 1_000_000_000).unwrap()
 }
 
-/// What the vehicles send: moments that they share, two models of one vehicle, values that are
-/// missing, numbers that a float does not hold.
+/// What the vehicles send: shared timestamps, two models of one vehicle, missing values, numbers
+/// that a float cannot hold.
 fn readings(start: i64) -> Vec<(&'static str, Value)> {
     let mut readings = Vec::new();
     for step in 0..40_i64 {
@@ -70,8 +70,8 @@ fn readings(start: i64) -> Vec<(&'static str, Value)> {
                 reading["model"] = json!("m 1,=");
             }
             readings.push((vin, reading));
-            // Another series of the same vehicle, at moments of its own and at shared ones, which
-            // are neither the first nor the last of a window.
+            // Another series of the same vehicle, at its own times and at shared ones, which are
+            // neither the first nor the last of a window.
             if at == 0 {
                 let shared = step % 9 == 4;
                 let time = if shared { time } else { time + 1_000_000_000 };
@@ -102,7 +102,7 @@ fn native_sql_is_bound_as_literals_and_only_reads() {
     let database = TdEngine::start();
     let appliance = setup().tdengine(&database.url()).start();
     let ask = |text: &str, params: &Value| appliance.query("sql", text, params);
-    // Asked before anything is written: there is nothing yet, and it is not created.
+    // Queries before the first write find nothing, and create nothing.
     for text in ["SELECT * FROM `readings`", "SELECT * FROM fleet.`readings`"] {
         let (status, told) = ask(text, &json!({}));
         assert_eq!(status, 200, "{told}");
@@ -144,7 +144,7 @@ fn native_sql_is_bound_as_literals_and_only_reads() {
 }
 
 #[test]
-fn a_question_before_the_database_is_there_is_told_where_nobody_makes_it() {
+fn a_question_without_a_database_gets_an_error_if_it_is_not_created() {
     let database = TdEngine::start();
     let appliance = setup().tdengine(&database.url()).set("store.create", "false").start();
     let (status, told) = appliance.query("sql", "SELECT * FROM `readings`", &json!({}));
@@ -157,7 +157,7 @@ fn a_question_before_the_database_is_there_is_told_where_nobody_makes_it() {
 }
 
 #[test]
-fn long_names_reach_a_server_that_can_have_them_and_no_other() {
+fn long_names_reach_only_a_server_that_can_hold_them() {
     for (database, rows) in [(TdEngine::start(), 2), (TdEngine::start_old(), 1)] {
         let appliance = setup().tdengine(&database.url()).start();
         let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "v");
@@ -173,7 +173,7 @@ fn long_names_reach_a_server_that_can_have_them_and_no_other() {
 }
 
 #[test]
-fn two_shards_that_come_first_make_the_database_once() {
+fn two_shards_create_the_database_once() {
     let database = TdEngine::start();
     let appliance = setup().tdengine(&database.url()).set("spool.shards", "4").start();
     publish(&appliance, &readings(start_nanos()));
@@ -184,8 +184,8 @@ fn two_shards_that_come_first_make_the_database_once() {
     assert!(!appliance.log().contains("ERROR"), "{}", appliance.log());
 }
 
-/// The case o12-portable-blind-spots.
+/// The case `o12-portable-blind-spots`.
 #[test]
-fn what_no_mapping_names_is_asked_of_tdengine() {
+fn questions_about_unmapped_measurements_reach_tdengine() {
     check_blind_spots(&Database::TdEngine(TdEngine::start()));
 }

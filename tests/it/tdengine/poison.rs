@@ -1,5 +1,5 @@
-//! Lines that no TDengine takes, each beside good ones: every good one is stored, every bad one is
-//! a letter, and no shard waits for ever.
+//! Lines that no TDengine takes, each beside good ones: every good one is stored, every bad one
+//! becomes a dead letter, and no shard waits forever.
 
 use std::{
     collections::BTreeSet,
@@ -10,8 +10,8 @@ use std::{
 use super::delivery::{LONG, T, letters, publish, setup, shipped};
 use crate::harness::{Dice, TdEngine, Vehicle, Version, until};
 
-/// A way to be bad: the name of the class, and a line of it (`N` for a number of its own, `L` for a
-/// long text, `T` for its time).
+/// The classes of bad lines: a name, and a line (`N` stands for its own number, `L` for a long
+/// text, `T` for its time).
 const CLASSES: &[(&str, &str)] = &[
     ("field that is a tag", "base model=1i T"),
     ("tag that is a field", "base,x=N y=1i T"),
@@ -37,7 +37,7 @@ fn bad(class: &str, number: usize, time: i64) -> String {
         .replace('T', &time.to_string())
 }
 
-/// A server with tables that refuse.
+/// A server with tables that refuse the bad lines.
 pub(super) fn database() -> TdEngine {
     use crate::harness::tdengine::{Column, Kind};
     let database = TdEngine::start();
@@ -55,9 +55,9 @@ pub(super) fn database() -> TdEngine {
     database
 }
 
-/// Each class: found, told, and set aside alone.
+/// Each class alone is found, logged, and set aside.
 #[test]
-fn poison_of_every_class_is_a_letter_and_its_neighbours_are_stored() {
+fn bad_lines_of_every_class_become_dead_letters_and_the_others_are_stored() {
     check_classes(&database());
 }
 
@@ -82,10 +82,10 @@ pub(super) fn check_classes(database: &TdEngine) {
     assert!(ready.contains("\"store\"") && ready.contains("ready"), "{ready}");
 }
 
-/// Any mix of good lines, poison of every class and races over two shards: every good line is
-/// stored, every bad one a letter, in bounded requests.
+/// Any mix of good lines, bad lines of every class and races over two shards: every good line is
+/// stored, every bad one becomes a dead letter, with a bounded number of requests.
 #[test]
-fn any_mix_of_good_lines_poison_and_races_ends() {
+fn any_mix_of_good_lines_bad_lines_and_races_ends() {
     check_mix(&database());
 }
 
@@ -114,7 +114,7 @@ pub(super) fn check_mix(database: &TdEngine) {
                     n_bad += 1;
                     continue;
                 }
-                // Some bring a field that is new, as vehicles of other shards do at that moment.
+                // Some have a new field, at the same time as vehicles of other shards.
                 let field = match dice.below(4) {
                     0 => format!("g{round}_{vin}_{number}"),
                     1 => format!("g{round}_{number}"),
@@ -139,7 +139,8 @@ pub(super) fn check_mix(database: &TdEngine) {
                 });
             }
         });
-        // A line of a code in no list is set aside while others pass; so somebody always comes.
+        // A line with an unlisted code is set aside only while others pass; so other lines must
+        // keep coming.
         let (began, mut more) = (Instant::now(), 0);
         let is_empty = || appliance.count("points.in_spool") == 0;
         until("an empty spool", LONG, || {

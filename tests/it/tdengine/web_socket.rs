@@ -1,5 +1,5 @@
-//! A TDengine that is reached over its adapter's WebSocket: the same points, letters and answers as
-//! over HTTP, and nothing lost where the client gives up.
+//! TDengine over its adapter's WebSocket: the same points, dead letters and answers as over HTTP,
+//! and nothing is lost when the client gives up.
 
 use std::{
     fs,
@@ -33,24 +33,24 @@ fn the_answers_of_the_table_come_over_the_web_socket() {
 }
 
 #[test]
-fn good_points_are_stored_and_poison_is_set_aside_over_the_web_socket() {
+fn good_points_are_stored_and_bad_ones_are_set_aside_over_the_web_socket() {
     poison::check_classes(&poison::database().over_web_socket());
 }
 
 #[test]
-fn any_mix_of_good_lines_poison_and_races_ends_over_the_web_socket() {
+fn any_mix_of_good_lines_bad_lines_and_races_ends_over_the_web_socket() {
     poison::check_mix(&poison::database().over_web_socket());
 }
 
-/// What means a race, means one however it comes.
+/// An answer that means a race over HTTP means one here, too.
 #[test]
-fn another_writer_takes_no_point_over_the_web_socket() {
+fn another_writer_loses_no_point_over_the_web_socket() {
     check_another_writer(&server());
 }
 
 /// An adapter of 2023: two paths, statements as JSON, blocks in two steps, long tags not sent.
 #[test]
-fn an_older_adapter_is_spoken_to_in_its_way() {
+fn an_older_adapter_gets_its_own_protocol() {
     let database = TdEngine::start_old().over_web_socket();
     let appliance = super::setup().tdengine(&database.url()).start();
     let readings = readings(start_nanos());
@@ -68,7 +68,7 @@ fn an_older_adapter_is_spoken_to_in_its_way() {
 }
 
 #[test]
-fn who_may_not_come_in_is_told_and_nothing_is_lost() {
+fn a_refused_login_is_reported_and_nothing_is_lost() {
     let database = server();
     let with = |key: &str, value: &str| setup(&database).set(key, value);
     for (key, value, words) in [
@@ -79,15 +79,15 @@ fn who_may_not_come_in_is_told_and_nothing_is_lost() {
         let appliance = with(key, value).start();
         let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
         publish(&mut vehicle, "A", &format!("m x=1i {T}"));
-        until("it is told", MINUTE, || appliance.get("/readyz").1.contains(words));
+        until("readyz to show the reason", MINUTE, || appliance.get("/readyz").1.contains(words));
         assert_eq!(appliance.count("points.in_spool"), 1);
         assert_eq!(letters(&appliance), [] as [Value; 0]);
     }
 }
 
-/// The client trusts the authorities of the machine, which `SSL_CERT_FILE` names.
+/// The client trusts the machine's certificate authorities, which `SSL_CERT_FILE` names.
 #[test]
-fn points_and_questions_go_over_tls_to_whom_the_machine_trusts() {
+fn points_and_questions_go_over_tls_only_to_a_trusted_server() {
     let database = server();
     let authority = Authority::new("fleet-ca");
     let certified = authority.certify("adapter", 1, (2020, 2090));
@@ -104,9 +104,11 @@ fn points_and_questions_go_over_tls_to_whom_the_machine_trusts() {
     let appliance = secured(setup(&database), &Authority::new("another")).start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
     publish(&mut vehicle, "A", &format!("m x=1i {T}"));
-    until("it is told", MINUTE, || appliance.get("/readyz").1.contains("SSL_CERT_FILE"));
+    until("readyz to show the reason", MINUTE, || {
+        appliance.get("/readyz").1.contains("SSL_CERT_FILE")
+    });
     assert_eq!(appliance.count("points.in_spool"), 1);
-    assert_eq!(database.asked(), [""; 0], "nothing was said to whom nobody trusts");
+    assert_eq!(database.asked(), [""; 0], "nothing was sent to an untrusted server");
 
     let appliance = secured(super::setup().tdengine(&database.url()), &authority).start();
     let readings = readings(start_nanos());
@@ -119,9 +121,9 @@ fn points_and_questions_go_over_tls_to_whom_the_machine_trusts() {
     assert_eq!(told["rows"][0][0], readings.len());
 }
 
-/// The client would wait for ever on a connection that has broken.
+/// The client would wait forever on a broken connection.
 #[test]
-fn connections_that_break_under_a_write_are_made_anew() {
+fn connections_that_break_during_a_write_are_opened_again() {
     let database = server();
     let appliance = setup(&database).start();
     let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
@@ -131,7 +133,7 @@ fn connections_that_break_under_a_write_are_made_anew() {
     publish(&mut vehicle, "A", &format!("m x=2i {}", T + 1));
     until("a write waits", MINUTE, || database.written().len() == 2);
     database.break_off();
-    until("it is told", MINUTE, || {
+    until("readyz to show the reason", MINUTE, || {
         appliance.metric("fleetline_sink_retried_requests_total").is_some_and(|count| count > 0.0)
     });
     database.be(Condition::Running);
@@ -140,9 +142,10 @@ fn connections_that_break_under_a_write_are_made_anew() {
     assert_eq!(letters(&appliance), [] as [Value; 0]);
 }
 
-/// What is no adapter makes the client panic, or wait: it is waited for, and told.
+/// A server that is not an adapter makes the client library panic or hang: the appliance retries
+/// and logs it.
 #[test]
-fn a_server_that_is_no_adapter_ends_nothing() {
+fn a_server_that_is_not_an_adapter_stops_nothing() {
     for answer in [
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
@@ -154,7 +157,7 @@ fn a_server_that_is_no_adapter_ends_nothing() {
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 let mut head = [0; 64];
-                // Whatever comes of it.
+                // The result does not matter.
                 drop(stream.read(&mut head));
                 drop(stream.write_all(answer.as_bytes()));
             }
@@ -164,7 +167,7 @@ fn a_server_that_is_no_adapter_ends_nothing() {
             setup(&database).set("store.urls", &format!("[\"ws://{address}\"]")).start();
         let mut vehicle = Vehicle::connect(appliance.mqtt(), Version::V5, "A");
         publish(&mut vehicle, "A", &format!("m x=1i {T}"));
-        until("it is told", MINUTE, || {
+        until("readyz to show the reason", MINUTE, || {
             let (_, ready) = appliance.get("/readyz");
             ready.contains("waiting") || ready.contains("failed")
         });

@@ -35,7 +35,7 @@ pub(super) fn rows(block: &[u8]) -> u32 {
     u32::from_le_bytes(block[8..12].try_into().unwrap())
 }
 
-/// Rows of `/rest/sql` as a block.
+/// Encodes rows of `/rest/sql` as a block.
 pub(super) fn of(kinds: &[u8], rows: &[Json]) -> Vec<u8> {
     let (mut types, mut lengths, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for (at, kind) in kinds.iter().enumerate() {

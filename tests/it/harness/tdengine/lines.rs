@@ -1,11 +1,11 @@
-//! Lines as the server reads them, and what it says of those that it cannot.
+//! Parses lines as the server does, with the server's errors.
 
 use super::schema::Kind;
 
-/// A fault of a write: the code and its words.
+/// An error of a write: the code and the message.
 pub(super) type Fault = (u32, String);
 
-/// Bytes of the body that a fault repeats, from the fault on.
+/// The most bytes of the body that an error quotes, from the wrong byte on.
 const QUOTED_MAX: usize = 512;
 
 /// A field's value.
@@ -35,7 +35,7 @@ impl Value {
 pub(super) struct Line {
     pub(super) table: String,
     pub(super) tags: Vec<(String, String)>,
-    /// With each field, what of the line begins there.
+    /// Each field's name, its value, and the rest of the line from that field on.
     pub(super) fields: Vec<(String, Value, String)>,
     pub(super) time: i64,
 }
@@ -45,8 +45,8 @@ fn fault<T>(code: u32, words: &str, rest: &[u8]) -> Result<T, Fault> {
     Err((code, format!("{words}{quoted}")))
 }
 
-/// Reads a body; a fault in any line is the answer to all of it. `is_old`: a server before 3.3
-/// says less.
+/// Parses a body; an error in any line is the answer to the whole body. `is_old`: a server before
+/// 3.3, with shorter messages.
 pub(super) fn read(body: &[u8], is_old: bool) -> Result<Vec<Line>, Fault> {
     let mut lines = Vec::new();
     let mut at = 0;
@@ -55,7 +55,7 @@ pub(super) fn read(body: &[u8], is_old: bool) -> Result<Vec<Line>, Fault> {
         at += text.len() + 1;
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if text.is_empty() {
-            // Only at the start and at the end is an empty line none.
+            // An empty line is skipped only at the start and at the end.
             let is_between = !lines.is_empty() && rest.iter().any(|b| !b.is_ascii_whitespace());
             if is_between {
                 return Err((0x20a, "Table name too long".to_owned()));
@@ -113,7 +113,7 @@ fn line(text: &[u8], rest: &[u8]) -> Result<Line, Fault> {
     }
     let text = text.trim_ascii_start();
     let mut at = until(text, b", ");
-    // Of a measurement only space and comma can be escaped; a dot becomes an underscore.
+    // In a measurement, only space and comma can be escaped; a dot becomes an underscore.
     let table = String::from_utf8_lossy(&unescaped(&text[..at], b", ")).replace('.', "_");
     if table.len() > 192 {
         return Err((0x20a, "Table name too long".to_owned()));
@@ -169,7 +169,7 @@ fn line(text: &[u8], rest: &[u8]) -> Result<Line, Fault> {
     checked(line)
 }
 
-/// What no table could have, whatever is in it.
+/// Checks the limits that hold for every table.
 fn checked(line: Line) -> Result<Line, Fault> {
     if line.tags.len() > 128 {
         return Err((0x2643, "too many tags than 128".to_owned()));
@@ -195,7 +195,8 @@ fn column_name(name: &str) -> Result<(), Fault> {
     }
 }
 
-/// A value and its length. `rest`: the body from it on; `field`: from its key on.
+/// Parses a value and returns its length, too. `rest` is the body from the value on, `field` the
+/// body from its key on.
 fn value(text: &[u8], rest: &[u8], field: &[u8]) -> Result<(Value, usize), Fault> {
     if text.first() == Some(&b'"') {
         let mut at = 1;
@@ -262,7 +263,7 @@ fn time(text: &[u8]) -> Result<i64, Fault> {
     match digits.parse::<i128>() {
         _ if text.is_empty() || text == "0" => Ok(i64::try_from(now).unwrap()),
         Ok(time) if time < 0 => Err((0x127, "Invalid timestamp format".to_owned())),
-        // Past 64 bits: found in the storage, where it is out of any range.
+        // More than 64 bits: the storage refuses it, as out of every range.
         Ok(time) => Ok(i64::try_from(time).unwrap_or(i64::MAX)),
         Err(_) => Err((0x127, "Invalid timestamp format".to_owned())),
     }

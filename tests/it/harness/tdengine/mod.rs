@@ -1,11 +1,11 @@
-//! A stand-in for TDengine behind its taosAdapter: the answers that a running 3.3.6.6 was seen to
-//! give, over tables in SQLite, which runs the SQL that is meant.
+//! A stand-in for TDengine behind its taosAdapter: it gives the answers that a running 3.3.6.6
+//! gave, and keeps the tables in SQLite, which runs the SQL.
 //!
-//! `crate::tdengine::rows` lists what was seen and holds this to it, row by row. Lines are read by
-//! a parser that is not ours. Of SQL it knows what portable questions use: `PARTITION BY`,
-//! `INTERVAL(…b)`, `FIRST`, `LAST`, `SUM` and `_wstart` are rewritten, texts are unescaped by
-//! TDengine's rules, and all else is the same in both. It shows that Fleetline is right if
-//! TDengine does as was seen; whether it does, only a TDengine can show.
+//! `crate::tdengine::rows` lists the answers of the real server and compares the stand-in with
+//! them, row by row. Its line parser is not Fleetline's. It knows the SQL that portable questions
+//! use: `PARTITION BY`, `INTERVAL(…b)`, `FIRST`, `LAST`, `SUM` and `_wstart` are rewritten, texts
+//! are unescaped by TDengine's rules, and all else is the same in both. It shows that Fleetline is
+//! right if TDengine still answers like that; only a real TDengine can show whether it does.
 
 #[cfg(feature = "taos-ws")]
 mod block;

@@ -1,14 +1,14 @@
-//! Tables as the server declares them: columns, their widths, and what they have room for.
+//! Tables as the server declares them: columns, their widths, and the limits of a row.
 
 use super::lines::{Fault, Line, Value};
 
-/// Bytes of a row, over the declared widths of all columns.
+/// The most bytes of a row: the sum of the declared widths of all columns.
 const ROW_BYTES_MAX: usize = 65_531;
-/// Bytes of all tags of a row.
+/// The most bytes of all tags of a row.
 const TAG_BYTES_MAX: usize = 16_384;
-/// Bytes of one string.
+/// The most bytes of one string.
 const STRING_BYTES_MAX: usize = 65_517;
-/// Columns with the time, and tags.
+/// The most columns, with the time, and tags.
 const FIELDS_MAX: usize = 4_094;
 const TAGS_MAX: usize = 128;
 
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Varchar,
     Bool,
     NChar,
-    /// Types that no line writes; somebody made the column by hand.
+    /// Types that no line writes, only a `CREATE TABLE` by hand.
     Int,
     Float,
 }
@@ -51,7 +51,7 @@ impl Kind {
     }
 }
 
-/// A column but for the time.
+/// A column other than the time.
 #[derive(Clone, Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
@@ -65,7 +65,7 @@ pub(crate) struct Column {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Schema {
     pub(super) columns: Vec<Column>,
-    /// A normal table: no line is written into one.
+    /// Whether it is a normal table, which takes no lines.
     pub(super) is_normal: bool,
     pub(super) has_primary_key: bool,
 }
@@ -75,7 +75,7 @@ impl Schema {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// What the table has to become for lines.
+    /// The schema that the table needs for the lines.
     pub(super) fn grown<'a>(
         &self,
         lines: impl Iterator<Item = &'a Line>,

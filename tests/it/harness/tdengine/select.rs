@@ -1,12 +1,12 @@
-//! What statements answer.
+//! The answers to statements.
 
 use rusqlite::types::Value;
 use serde_json::{Value as Json, json};
 
 use super::{sqlite, tables::Tables};
 
-/// A fault of a statement: HTTP 200, whatever it is.
-pub(super) fn told(code: u32, desc: &str) -> (u16, String) {
+/// An error of a statement, which is always an HTTP 200.
+pub(super) fn statement_error(code: u32, desc: &str) -> (u16, String) {
     (200, json!({ "code": code, "desc": desc, "timing": 137_218 }).to_string())
 }
 
@@ -17,18 +17,18 @@ pub(super) fn answer(columns: &[(&str, &str)], rows: &[Vec<Json>]) -> (u16, Stri
     (200, format!(r#"{{"code":0,"column_meta":{meta},"data":{data},"rows":{count}}}"#))
 }
 
-/// What SQLite does not understand, in the server's words.
+/// Turns an error of SQLite into the server's error.
 fn fault(error: &rusqlite::Error) -> (u16, String) {
     let text = error.to_string();
     if text.contains("no such table") {
-        return told(9731, "Fail to get table info, error: Table does not exist");
+        return statement_error(9731, "Fail to get table info, error: Table does not exist");
     }
     if text.contains("no such function") {
-        return told(884, "Func not exists");
+        return statement_error(884, "Func not exists");
     }
     match text.split_once("no such column: ") {
-        Some((_, rest)) => told(9730, &format!("Invalid column name: {rest}")),
-        None => told(9728, &format!("syntax error near \"{text}\"")),
+        Some((_, rest)) => statement_error(9730, &format!("Invalid column name: {rest}")),
+        None => statement_error(9728, &format!("syntax error near \"{text}\"")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The adapter: what it answers to a write and to a statement, over HTTP.
+//! The adapter: its answers to writes and statements over HTTP.
 
 use std::{
     io::Read as _,
@@ -15,22 +15,22 @@ use super::web_socket::{Behind, WebSocket};
 use super::{
     lines::{self, Fault},
     schema::Column,
-    select::{answer, told},
+    select::{answer, statement_error},
     tables::Tables,
 };
 use crate::harness::server::{Reply, Request, Server};
 
 /// `root:taosdata`.
 const AUTHORIZATION: &str = "authorization: basic cm9vddp0yw9zzgf0yq==";
-/// `root:…` with another password, in the beginning of the header's value.
+/// How the header starts for `root:…` with any password.
 const ROOT: &str = "authorization: basic cm9vd";
 
-/// How long a schema change takes, within which others meet it.
+/// How long a schema change takes, so that other requests can meet it.
 const EXTENDING: Duration = Duration::from_millis(10);
-/// How long a database is being made.
+/// How long `create database` takes.
 const CREATING: Duration = Duration::from_millis(100);
 
-/// What the server behind the adapter does.
+/// The state of the server behind the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Running,
@@ -45,26 +45,26 @@ struct Inner {
     tables: Mutex<Tables>,
     condition: Mutex<Condition>,
     thawed: Condvar,
-    /// Whether a schema change waits until another request has come.
+    /// Whether a schema change waits until another request has arrived.
     has_company: Mutex<bool>,
-    /// Requests whose lines were held against the tables.
+    /// How many requests have had their lines compared with the tables.
     came: Mutex<u64>,
     comes: Condvar,
-    /// A server of 2023, which says less and fails on long tags.
+    /// Whether it is a server of 2023, with shorter messages, which fails on long tags.
     is_old: bool,
-    /// Statements as they came, in order.
+    /// The received statements, in order.
     asked: Mutex<Vec<String>>,
     /// How many lines each write had, in order.
     written: Mutex<Vec<usize>>,
-    /// Answers that come before all others, to writes whose body holds a text.
+    /// Answers to writes whose body holds a text; they come before all other checks.
     refusals: Mutex<Vec<(String, Fault)>>,
 }
 
-/// A server without a database, on a free port, for as long as it lives.
+/// A server without a database, on a free port, that stops when dropped.
 #[derive(Debug)]
 pub(crate) struct TdEngine {
     server: Server,
-    /// The other way to the adapter, where it is the one that is told.
+    /// The adapter's WebSocket, if clients are to use it.
     #[cfg(feature = "taos-ws")]
     socket: Option<WebSocket>,
     inner: Arc<Inner>,
@@ -75,7 +75,7 @@ impl TdEngine {
         Self::of(false)
     }
 
-    /// A 3.0.2.4.
+    /// Starts a server of version 3.0.2.4.
     pub(crate) fn start_old() -> Self {
         Self::of(true)
     }
@@ -103,14 +103,14 @@ impl TdEngine {
         }
     }
 
-    /// Reached over the adapter's WebSocket, and asked as if over HTTP.
+    /// Makes clients use the adapter's WebSocket, with the same answers as over HTTP.
     #[cfg(feature = "taos-ws")]
     pub(crate) fn over_web_socket(mut self) -> Self {
         self.socket = Some(WebSocket::start(Arc::clone(&self.inner)));
         self
     }
 
-    /// Breaks all connections of the WebSocket.
+    /// Closes all connections of the WebSocket.
     #[cfg(feature = "taos-ws")]
     pub(crate) fn break_off(&self) {
         self.socket.as_ref().unwrap().break_off();
@@ -124,17 +124,17 @@ impl TdEngine {
         self.http_url()
     }
 
-    /// Where it is reached over HTTP, whatever else is told.
+    /// The URL for HTTP, even if clients use the WebSocket.
     pub(crate) fn http_url(&self) -> String {
         self.server.url()
     }
 
-    /// The statements that came so far.
+    /// The statements received so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.inner.asked.lock().unwrap().clone()
     }
 
-    /// How many lines each write had that came so far.
+    /// How many lines each write received so far had.
     pub(crate) fn written(&self) -> Vec<usize> {
         self.inner.written.lock().unwrap().clone()
     }
@@ -144,7 +144,7 @@ impl TdEngine {
         self.count(table, "1 = 1")
     }
 
-    /// How many rows of a table a condition holds for.
+    /// How many rows of a table match a condition.
     pub(crate) fn count(&self, table: &str, condition: &str) -> i64 {
         let tables = self.inner.tables.lock().unwrap();
         let text = format!("SELECT count(*) FROM `{table}` WHERE {condition}");
@@ -177,19 +177,19 @@ impl TdEngine {
         self.inner.tables.lock().unwrap().make(name, columns, false, true);
     }
 
-    /// The database takes no second stable.
+    /// Makes the database refuse a second stable.
     pub(crate) fn be_single_stable(&self) {
         self.inner.tables.lock().unwrap().is_single_stable = true;
     }
 
-    /// Answers writes that hold a text with a fault, whatever else they are.
+    /// Answers every write that holds the text with this error.
     pub(crate) fn refuse(&self, text: &str, code: u32, words: &str) {
         let refusal = (text.to_owned(), (code, words.to_owned()));
         self.inner.refusals.lock().unwrap().push(refusal);
     }
 
-    /// From now on a schema change takes until another request has come, which so meets it for
-    /// sure; or, again, a moment.
+    /// Sets whether a schema change lasts until another request has arrived, so that the two surely
+    /// meet, or only `EXTENDING`.
     pub(crate) fn have_company(&self, has_company: bool) {
         *self.inner.has_company.lock().unwrap() = has_company;
     }
@@ -227,19 +227,19 @@ impl Inner {
                     (true, false, _) => {
                         (401, r#"{"code":"forbidden","message":"get auth error"}"#.to_owned())
                     }
-                    (false, true, true) => told(855, "Authentication failure"),
-                    (false, true, false) => told(849, "Invalid user"),
+                    (false, true, true) => statement_error(855, "Authentication failure"),
+                    (false, true, false) => statement_error(849, "Invalid user"),
                     (false, false, _) if has("authorization: bearer ") => {
-                        (401, told(4386, "invalid type of Authorization").1)
+                        (401, statement_error(4386, "invalid type of Authorization").1)
                     }
-                    (false, false, _) => (401, told(4357, "no auth info input").1),
+                    (false, false, _) => (401, statement_error(4357, "no auth info input").1),
                 }
             }
             _ => (404, "404 page not found".to_owned()),
         })
     }
 
-    /// Waits while the server is frozen; whether it lives.
+    /// Waits while the server is frozen; returns whether it is alive.
     fn is_alive(&self, is_write: bool) -> bool {
         let mut condition = self.condition.lock().unwrap();
         while *condition == Condition::Frozen {
@@ -334,9 +334,9 @@ impl Inner {
         self.asked.lock().unwrap().push(text.to_owned());
         let small = text.trim().to_ascii_lowercase();
         if small.is_empty() {
-            return (400, told(4358, "request is empty").1);
+            return (400, statement_error(4358, "request is empty").1);
         }
-        // Constants need no server.
+        // A query of constants needs no server.
         let is_constant = small.starts_with("select ") && !small.contains(" from ");
         if is_constant && small.contains("server_version()") && self.is_old {
             return answer(&[("server_version()", "VARCHAR")], &[vec![json!("3.0.2.4")]]);
@@ -345,7 +345,7 @@ impl Inner {
             return self.tables.lock().unwrap().select(text);
         }
         if !self.is_alive(false) {
-            return told(11, "Unable to establish connection");
+            return statement_error(11, "Unable to establish connection");
         }
         let mut tables = self.tables.lock().unwrap();
         if small.starts_with("create database `fleet` precision 'ns'") {
@@ -356,8 +356,10 @@ impl Inner {
                     thread::sleep(CREATING);
                     answer(&[("affected_rows", "INT")], &[vec![json!(0)]])
                 }
-                Some(at) if at.elapsed() < CREATING => told(918, "Database in creating status"),
-                Some(_) => told(897, "Database already exists"),
+                Some(at) if at.elapsed() < CREATING => {
+                    statement_error(918, "Database in creating status")
+                }
+                Some(_) => statement_error(897, "Database already exists"),
             };
         }
         if small.contains("information_schema.ins_databases") {
@@ -368,8 +370,8 @@ impl Inner {
         }
         if tables.created.is_none() {
             return match small.contains("fleet.") {
-                true => told(904, "Fail to get table info, error: Database not exist"),
-                false => told(9750, "Database not specified"),
+                true => statement_error(904, "Fail to get table info, error: Database not exist"),
+                false => statement_error(9750, "Database not specified"),
             };
         }
         if let Some(name) = text.strip_prefix("DESCRIBE `") {
@@ -409,7 +411,7 @@ impl Behind for Inner {
     }
 }
 
-/// A fault of a write: HTTP 500, whatever it is.
+/// An error of a write, which is always an HTTP 500.
 fn fault((code, words): &Fault) -> (u16, String) {
     let message = format!("[{code:#x}] {words}");
     (500, json!({ "code": "internal error", "message": message }).to_string())

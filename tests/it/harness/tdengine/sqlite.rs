@@ -1,4 +1,4 @@
-//! What SQLite has to be told of TDengine's SQL.
+//! Translates TDengine's SQL for SQLite.
 
 use rusqlite::{
     Connection,
@@ -23,7 +23,7 @@ pub(super) fn add_functions(sqlite: &Connection) {
     }
 }
 
-/// A statement of TDengine's as SQLite understands it.
+/// Translates a statement of TDengine into SQLite's SQL.
 pub(super) fn translate(text: &str) -> String {
     let mut plain = String::new();
     let mut chars = text.chars();
@@ -55,8 +55,9 @@ pub(super) fn translate(text: &str) -> String {
         let group = if is_parted { "," } else { " GROUP BY" };
         let before = before.replace("_wstart", &start);
         plain = match after.strip_prefix(')') {
-            // A windowed subquery: its rows come partition by partition, as the planner drops the
-            // outer order; backwards, what two vgroups have of a window is not merged.
+            // A windowed subquery: its rows come partition by partition, because the planner drops
+            // the outer order; in descending order, the parts of a window in two vgroups are not
+            // merged.
             Some(order) if is_parted => match order.contains("DESC") {
                 true => format!("{before}{group} td_vgroup(series), q_time)"),
                 false => format!("{before}{group} q_time)"),
@@ -67,10 +68,10 @@ pub(super) fn translate(text: &str) -> String {
     plain.replace("PARTITION BY", "GROUP BY")
 }
 
-/// The least float below zero stands for -0.0, which SQLite does not keep.
+/// The negative float closest to zero stands for -0.0, which SQLite does not store.
 const NEGATIVE_ZERO: f64 = -5e-324;
 
-/// A float as it is kept. What is no number is kept as infinite, as SQLite has no NaN.
+/// A float as it is stored. A NaN is stored as infinite, because SQLite has no NaN.
 pub(super) fn float(value: f64) -> Value {
     Value::Real(match value {
         _ if value.is_nan() => f64::INFINITY,
@@ -84,7 +85,7 @@ pub(super) fn read_float(value: f64) -> f64 {
     if value == NEGATIVE_ZERO { -0.0 } else { value }
 }
 
-/// An unsigned integer; SQLite has none past `i64::MAX`, so those are their digits in a blob.
+/// An unsigned integer; SQLite has none above `i64::MAX`, so those are stored as digits in a blob.
 pub(super) fn unsigned(value: u64) -> Value {
     match i64::try_from(value) {
         Ok(value) => Value::Integer(value),
@@ -92,7 +93,7 @@ pub(super) fn unsigned(value: u64) -> Value {
     }
 }
 
-/// `SUM`: of integers exact, and past 64 bits wrapped.
+/// `SUM`: exact for integers, and wrapped beyond 64 bits.
 struct Sum;
 
 impl Aggregate<Option<(i128, Option<f64>)>, Value> for Sum {
@@ -134,7 +135,7 @@ impl Aggregate<Option<(i128, Option<f64>)>, Value> for Sum {
     }
 }
 
-/// `FIRST` and `LAST`: the value of the least or greatest time, nulls left out.
+/// `FIRST` and `LAST`: the value with the least or greatest time, without nulls.
 struct Edge {
     is_last: bool,
 }

@@ -1,4 +1,4 @@
-//! The tables: made and widened by the lines that come, and filled with their rows.
+//! The tables: lines create them, widen them and fill them with rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,13 +11,13 @@ use serde_json::{Value as Json, json};
 use super::{
     lines::{Fault, Line, Value},
     schema::{Column, Kind, Schema},
-    select::{answer, told},
+    select::{answer, statement_error},
     sqlite,
 };
 
 /// How long the database keeps points, by default.
 const KEEP_DAYS: i64 = 3_650;
-/// Columns of a table in SQLite, beside those of every row.
+/// The most columns of a table in SQLite, without those that every row has.
 const SQLITE_COLUMNS_MAX: usize = 1_990;
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
@@ -25,14 +25,14 @@ const DAY_NANOS: i64 = 86_400_000_000_000;
 #[derive(Debug)]
 pub(super) struct Tables {
     pub(super) sqlite: Connection,
-    /// When the database was made; nothing while it is missing.
+    /// When the database was created; `None` while it is missing.
     pub(super) created: Option<std::time::Instant>,
     pub(super) is_single_stable: bool,
     schemas: BTreeMap<String, Schema>,
-    /// Tables to which requests are adding columns at this moment, with those.
+    /// Tables to which requests are adding columns now, with those columns.
     extending: Vec<(u64, String, BTreeSet<String>)>,
     requests: u64,
-    /// How often two requests have met at a table that was not there.
+    /// How often two requests have met at a table that did not exist.
     meetings: u32,
 }
 
@@ -40,13 +40,13 @@ pub(super) struct Tables {
 pub(super) struct Extending {
     id: u64,
     changes: Vec<(String, Schema)>,
-    /// It takes a while: columns are added.
+    /// It adds columns, which takes a while.
     pub(super) is_slow: bool,
     /// Another request was changing one of its tables.
     pub(super) has_met: bool,
 }
 
-/// The vgroup that a child table's rows lie in.
+/// The vgroup that holds a child table's rows.
 pub(super) fn vgroup(series: &str) -> i64 {
     let mut hasher = DefaultHasher::new();
     series.hash(&mut hasher);
@@ -68,10 +68,10 @@ impl Tables {
         }
     }
 
-    /// Begins the schema changes that lines need; whether there are any.
+    /// Begins the schema changes that the lines need.
     pub(super) fn extend(&mut self, lines: &[Line]) -> Result<Extending, Fault> {
         let mut next: BTreeMap<&str, Schema> = BTreeMap::new();
-        // In the order in which the tables come; those before a conflict stay changed.
+        // In the order of the tables; those before a conflict stay changed.
         let mut order: Vec<&str> = Vec::new();
         for line in lines {
             if !order.contains(&line.table.as_str()) {
@@ -118,7 +118,8 @@ impl Tables {
             has_met |= !others.is_empty();
             let meets = !others.is_empty() && !added.is_empty() && added != others;
             if meets {
-                // Tables that are made at once fail seldom, those that are extended always.
+                // Two requests that create a table at the same time rarely fail; two that extend
+                // one always do.
                 self.meetings += 1;
                 if !is_new {
                     return self.fail(changes, (0x3002, "Invalid data format".to_owned()));
@@ -153,7 +154,7 @@ impl Tables {
         })
     }
 
-    /// A conflict behind tables that were changed already.
+    /// Reports a conflict after other tables were changed already.
     fn fail(
         &mut self,
         changes: Vec<(String, Schema, BTreeSet<String>)>,
@@ -168,7 +169,7 @@ impl Tables {
     /// Ends the schema changes, and stores the rows.
     pub(super) fn store(&mut self, lines: &[Line], extending: &Extending) -> Result<(), Fault> {
         for (table, schema) in &extending.changes {
-            // Another request may have added others meanwhile.
+            // Another request may have added other columns meanwhile.
             let mut joined = self.schemas.get(table).cloned().unwrap_or_default();
             for column in &schema.columns {
                 match joined.columns.iter_mut().find(|known| known.name == column.name) {
@@ -185,7 +186,7 @@ impl Tables {
             lines.iter().filter(|line| is_out(line)).map(|line| vgroup(&series(line))).collect();
         self.sqlite.execute_batch("BEGIN").unwrap();
         for line in lines {
-            // Shown in the storage only: what lies in the other vgroup is stored all the same.
+            // Found only in the storage: rows of the other vgroup are stored all the same.
             if !bad.contains(&vgroup(&series(line))) {
                 self.insert(line);
             }
@@ -201,8 +202,8 @@ impl Tables {
     pub(super) fn declare(&mut self, table: &str, schema: &Schema) {
         let quoted = table.replace('`', "");
         let known = self.schemas.entry(table.to_owned()).or_default();
-        // SQLite has a bound of 2,000 columns: what it does not hold cannot be asked for here, and
-        // is declared all the same.
+        // SQLite has at most 2,000 columns: the columns beyond that are declared, but cannot be
+        // queried here.
         let room = SQLITE_COLUMNS_MAX.saturating_sub(known.columns.len());
         let added = schema.columns.iter().filter(|column| known.find(&column.name).is_none());
         let added = added.take(room).map(|it| format!("`{}` {}", it.name, it.kind.word()));
@@ -248,7 +249,7 @@ impl Tables {
         let values: Vec<&dyn ToSql> = values.iter().map(|value| value as &dyn ToSql).collect();
         match self.sqlite.execute(&text, values.as_slice()) {
             Ok(_) => {}
-            // A table that is wider than SQLite's: only that there is a row is known of it.
+            // The table is wider than SQLite allows: only the existence of the row is stored.
             Err(_) => {
                 let text = format!("INSERT OR IGNORE INTO `{table}` (series, _ts) VALUES (?, ?)");
                 self.sqlite.execute(&text, &values[..2]).unwrap();
@@ -256,14 +257,14 @@ impl Tables {
         }
     }
 
-    /// A row a table.
+    /// One row for each table.
     pub(super) fn names(&self) -> Vec<Vec<Json>> {
         self.schemas.keys().map(|name| vec![json!(name)]).collect()
     }
 
     pub(super) fn describe(&self, table: &str) -> (u16, String) {
         let Some(schema) = self.schemas.get(table) else {
-            return told(9731, "Table does not exist");
+            return statement_error(9731, "Table does not exist");
         };
         let meta = ["field", "type", "length", "note", "encode", "compress", "level"]
             .map(|name| (name, if name == "length" { "INT" } else { "VARCHAR" }));
@@ -283,7 +284,7 @@ impl Tables {
         answer(&meta, &rows)
     }
 
-    /// Makes a table as somebody does by hand.
+    /// Creates a table, as a person does by hand.
     pub(super) fn make(&mut self, table: &str, columns: &[Column], is_normal: bool, key: bool) {
         let schema = Schema { columns: columns.to_vec(), is_normal, has_primary_key: key };
         self.declare(table, &schema);

@@ -1,4 +1,4 @@
-//! The adapter's WebSocket, as its source tells it: what is asked for by name as JSON, rows as
+//! The adapter's WebSocket, written from the adapter's source: requests by name as JSON, rows as
 //! blocks of columns.
 
 use std::{
@@ -22,16 +22,16 @@ use super::block;
 
 /// The server behind the adapter.
 pub(super) trait Behind: Send + Sync + 'static {
-    /// As it tells it itself.
+    /// The version that the server reports.
     fn version(&self) -> &'static str;
-    /// Code and words where nobody may come in, or not into that database.
+    /// The code and the message if the login or the database is refused.
     fn bars(&self, user: &str, password: &str, database: &str) -> Option<(u32, String)>;
     fn insert(&self, database: &str, precision: &str, lines: &str) -> Result<(), (u32, String)>;
     /// The document of `/rest/sql`.
     fn ask(&self, text: &str) -> String;
 }
 
-/// A server on a free port, for as long as it lives.
+/// A server on a free port, which stops when dropped.
 #[derive(Debug)]
 pub(super) struct WebSocket {
     address: SocketAddr,
@@ -62,7 +62,7 @@ impl WebSocket {
         format!("ws://{}", self.address)
     }
 
-    /// Breaks all connections, as an adapter does that is killed.
+    /// Closes all connections, as a killed adapter does.
     pub(super) fn break_off(&self) {
         for stream in self.open.lock().unwrap().drain(..) {
             drop(stream.shutdown(Shutdown::Both));
@@ -78,13 +78,13 @@ impl Drop for WebSocket {
     }
 }
 
-/// One connection: who is in, and what was asked and not yet read.
+/// One connection: its login, and the results that were not yet read.
 struct Session<B> {
     behind: Arc<B>,
     writer: Mutex<Frames<TcpStream>>,
-    /// The database, once somebody is in.
+    /// The database, after the login.
     database: Mutex<Option<String>>,
-    /// Blocks of each result; one that was asked for.
+    /// The block of each result; `None` after it was fetched.
     results: Mutex<BTreeMap<u64, Option<Vec<u8>>>>,
 }
 
@@ -127,8 +127,8 @@ impl<B: Behind> Session<B> {
         drop(self.writer.lock().unwrap().send(message));
     }
 
-    fn tell(&self, action: &str, request: &Json, told: Result<Json, (u32, String)>) {
-        let (code, words, mut answer) = match told {
+    fn reply(&self, action: &str, request: &Json, result: Result<Json, (u32, String)>) {
+        let (code, words, mut answer) = match result {
             Ok(answer) => (0, String::new(), answer),
             Err((code, words)) => (code, words, json!({})),
         };
@@ -146,11 +146,11 @@ impl<B: Behind> Session<B> {
         let word = |name: &str| args[name].as_str().unwrap_or_default();
         if action == "version" {
             let version = json!({ "version": self.behind.version() });
-            return self.tell(action, &json!(0), Ok(version));
+            return self.reply(action, &json!(0), Ok(version));
         }
         let entered = self.database.lock().unwrap().clone();
         let number = args["id"].as_u64().unwrap_or_default();
-        let told = match (action, entered) {
+        let result = match (action, entered) {
             ("conn", _) => match self.behind.bars(word("user"), word("password"), word("db")) {
                 Some(fault) => Err(fault),
                 None => {
@@ -182,7 +182,7 @@ impl<B: Behind> Session<B> {
             }
             _ => Err((0xffff, format!("unknown action {action}"))),
         };
-        self.tell(action, &args["req_id"], told);
+        self.reply(action, &args["req_id"], result);
     }
 
     fn query(&self, text: &str) -> Result<Json, (u32, String)> {

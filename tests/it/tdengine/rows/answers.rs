@@ -1,8 +1,8 @@
-//! What statements answer.
+//! The answers to statements.
 
 use super::{Client, T, at};
 
-/// Rows of what statements answer.
+/// Checks the rows about answers to statements.
 pub(super) fn check(sent: &str) -> bool {
     let client = Client::new();
     match sent {

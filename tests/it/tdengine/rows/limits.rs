@@ -1,9 +1,9 @@
-//! What a table has room for, and what somebody made of it.
+//! The limits of a table, and tables created by hand.
 
 use super::{Client, T, at, bytes, many};
 use crate::harness::tdengine::{Column, Kind};
 
-/// Rows of what a table has room for.
+/// Checks the rows about the limits of a table.
 pub(super) fn check(sent: &str) -> bool {
     let client = Client::new();
     let duplicated = "[0x263c] Duplicated column names";
@@ -51,7 +51,7 @@ pub(super) fn check(sent: &str) -> bool {
     true
 }
 
-/// Rows of tables that somebody made, and of what is stored in part.
+/// Checks the rows about tables created by hand, and about partly stored bodies.
 fn check_made(sent: &str, client: &Client) -> bool {
     match sent {
         "one tag value of 101 to 4,095 characters; 3, then 4,090; 100, then 3,000, then 1,000 more \

@@ -1,8 +1,8 @@
-//! What one body says.
+//! The answers to the lines of one body.
 
 use super::{Client, T, at, bytes};
 
-/// Rows of what one body says.
+/// Checks the rows about the lines of one body.
 pub(super) fn check(sent: &str) -> bool {
     let client = Client::new();
     match sent {
@@ -60,7 +60,7 @@ pub(super) fn check(sent: &str) -> bool {
     true
 }
 
-/// Rows of what a value says.
+/// Checks the rows about values.
 fn check_values(sent: &str, client: &Client) -> bool {
     match sent {
         "timestamp over int64; `ms` declared with ns digits" => {

@@ -1,5 +1,5 @@
-//! What a running TDengine was seen to answer (`tests/data/tdengine/answers.md`), row by row, and
-//! the stand-in held to it: a row that nobody checks fails.
+//! Compares the stand-in with the answers of a running TDengine (`tests/data/tdengine/answers.md`),
+//! row by row: a row without a check fails.
 
 mod answers;
 mod limits;

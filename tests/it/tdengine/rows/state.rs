@@ -1,4 +1,4 @@
-//! Who asks, requests that meet, and what state the server is in.
+//! Logins, requests that meet, and states of the server.
 
 use std::{thread, time::Duration};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Client, NOBODY, ROOT, ROOT_WRONG, at};
 use crate::harness::tdengine::Condition;
 
-/// Rows of who asks, of requests that meet, and of what state the server is in.
+/// Checks the rows about logins, requests that meet, and states of the server.
 pub(super) fn check(sent: &str) -> bool {
     let client = Client::new();
     let write = "/influxdb/v1/write?db=fleet&precision=ns";
@@ -61,7 +61,7 @@ pub(super) fn check(sent: &str) -> bool {
     true
 }
 
-/// Rows of what state the server is in.
+/// Checks the rows about states of the server.
 fn check_server(sent: &str, client: &Client) -> bool {
     match sent {
         "create database, the same again" => {
