@@ -43,13 +43,13 @@
 //!   protocol has no such packet, is just closed.
 //!
 //! # Which vehicles a session publishes for
-//! Those that the mappings of its messages name, whatever its client identifier: one session may
-//! publish for many vehicles (a gateway), and a vehicle may use many sessions. A vehicle is present
-//! ([`Presence`](crate::model::Presence)) from its first durable line until its last session ends;
-//! a session without a stored message publishes for no vehicle. For each vehicle and mapping a
-//! session keeps the last durable line (PR-2), copied from the group that its lane returns, once
-//! per group and not once per message; the line is parsed when an operator asks for it. If two
-//! sessions publish for the same vehicle, the later point counts.
+//! The vehicles that the mappings of its messages name; the client identifier does not matter. One
+//! session may publish for many vehicles (a gateway), and a vehicle may use many sessions. A
+//! vehicle is present ([`Presence`](crate::model::Presence)) from its first durable line until its
+//! last session ends; a session without a stored message publishes for no vehicle. For each vehicle
+//! and mapping a session keeps the last durable line (PR-2), copied from the group that its lane
+//! returns, once per group and not once per message; the line is parsed when an operator asks for
+//! it. If two sessions publish for the same vehicle, the later point counts.
 //!
 //! # Commands
 //! A command goes to one session, never by routing: the latest session of its vehicle that has a

@@ -1,8 +1,8 @@
-//! Measurements whose types are known, of a store that tells them only when it refuses points.
+//! Measurements whose types are known, for a store that reports types only when it refuses points.
 //!
-//! Known are those whose fields were read from the store, and those of which it accepted a line.
-//! Nothing is held back for it: who sends lines of others may send them one request after the
-//! other, so that a refusal teaches something before more of them leave.
+//! The types are known if the fields were read from the store, or the store accepted a line. No
+//! line is held back because of this. The sender may send lines of other measurements one request
+//! after the other, so that a refusal reports the types before it sends more.
 
 use std::{
     collections::HashSet,

@@ -10,8 +10,9 @@
 //!   converted to the store's type; otherwise the line is not sent, so that its neighbours are
 //!   never part of a request that must fail.
 //!
-//! Of a store that tells its types only when it refuses points (InfluxDB 1 and 2), it also knows
-//! [of which measurements](Ledger::knows_types) nothing has been told or accepted yet.
+//! Some stores report their types only when they refuse points (InfluxDB 1 and 2). For these it
+//! also knows [whether](Ledger::knows_types) the types of a measurement were reported, or a line of
+//! it accepted.
 //!
 //! # What it guarantees
 //! - LE-1: a line is held back only because of something that the store itself said, or accepted,
