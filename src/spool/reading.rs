@@ -285,8 +285,8 @@ impl Reading {
         while self.next <= segment.last {
             match self.look(segment)? {
                 Next::Entry(header) if !batch.takes(header, limits) => return Ok(false),
-                Next::Entry(header) => self.take(segment, header, into, batch)?,
-                Next::Damaged => self.skip(segment, batch)?,
+                Next::Entry(header) if self.take(segment, header, into, batch)? => {}
+                Next::Entry(_) | Next::Damaged => self.skip(segment, batch)?,
             }
         }
         Ok(true)
@@ -328,43 +328,40 @@ impl Reading {
         Ok(())
     }
 
-    /// Looks at what is at the current offset of the open segment.
+    /// Looks at what is at the current offset of the open segment; the payload is not read yet.
     fn look(&mut self, segment: &Segment) -> Result<Next, ReadError> {
         let open = self.open.as_ref().expect("enter has opened it");
         let (file, offset) = (open.file.as_ref(), open.offset);
         let looked = self.chunk.window(file, offset, ENTRY_HEADER_BYTES, segment.end);
         let header = looked.map(EntryHeader::decode);
-        let Some(header) = header.map_err(|error| self.read_error(segment, error))? else {
-            return Ok(Next::Damaged);
+        let header = header.map_err(|error| self.read_error(segment, error))?;
+        let is_here = |header: &EntryHeader| {
+            let fits = header.entry_bytes() as u64 <= segment.end.saturating_sub(offset);
+            header.position == self.next && fits
         };
-        let fits = header.entry_bytes() as u64 <= segment.end.saturating_sub(offset);
-        if header.position != self.next || !fits {
-            return Ok(Next::Damaged);
-        }
-        let open = self.open.as_ref().expect("enter has opened it");
-        let looked =
-            self.chunk.window(open.file.as_ref(), offset, header.entry_bytes(), segment.end);
-        let crc = looked
-            .map(|bytes| bytes.get(ENTRY_HEADER_BYTES..).map(crc32fast::hash))
-            .map_err(|error| self.read_error(segment, error))?;
-        let whole = crc == Some(header.payload_crc);
-        Ok(if whole { Next::Entry(header) } else { Next::Damaged })
+        Ok(header.filter(is_here).map_or(Next::Damaged, Next::Entry))
     }
 
-    /// Takes the entry that [`look`](Self::look) saw into the batch; its bytes are in the chunk
-    /// already.
+    /// Takes the entry whose header [`look`](Self::look) saw into the batch; false if its payload
+    /// is damaged.
     fn take(
         &mut self,
         segment: &Segment,
         header: EntryHeader,
         into: &mut Vec<u8>,
         batch: &mut Growing,
-    ) -> Result<(), ReadError> {
+    ) -> Result<bool, ReadError> {
         let open = self.open.as_mut().expect("enter has opened it");
-        let file = open.file.as_ref();
-        match self.chunk.window(file, open.offset, header.entry_bytes(), segment.end) {
-            Ok(bytes) => into.extend_from_slice(&bytes[ENTRY_HEADER_BYTES..]),
-            Err(error) => return Err(self.read_error(segment, error)),
+        let (file, mark) = (open.file.as_ref(), into.len());
+        let payload = open.offset + ENTRY_HEADER_BYTES as u64;
+        let bytes = header.payload_bytes as usize;
+        if let Err(error) = self.chunk.append(file, payload, bytes, segment.end, into) {
+            return Err(self.read_error(segment, error));
+        }
+        let read = &into[mark..];
+        if read.len() != bytes || crc32fast::hash(read) != header.payload_crc {
+            into.truncate(mark);
+            return Ok(false);
         }
         open.offset += header.entry_bytes() as u64;
         open.items_before += u64::from(header.items);
@@ -372,7 +369,7 @@ impl Reading {
         batch.entries += 1;
         batch.items += u64::from(header.items);
         batch.bytes += u64::from(header.payload_bytes);
-        Ok(())
+        Ok(true)
     }
 
     /// Skips the damage at the current offset: reports it, sets its bytes aside, and continues

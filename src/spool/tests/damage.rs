@@ -1,6 +1,11 @@
 //! One test per way in which a file can be damaged.
 
-use crate::env::disk::Disk;
+use std::io;
+
+use crate::env::{
+    disk::Disk,
+    sim::{Call, Fault},
+};
 
 use super::{
     super::{SurveyError, Verification, format::*, verify},
@@ -64,6 +69,45 @@ fn any_flipped_bit_costs_at_most_the_entry_that_it_is_in() {
             }
         }
     }
+}
+
+/// Large entries are read straight into the batch, small ones through the window beside them.
+#[test]
+fn damage_and_failing_reads_among_large_entries_harm_no_other_entry() {
+    let of =
+        |position: u64| payload(position, if position.is_multiple_of(4) { 20 } else { 150_000 });
+    let rig = Rig::new(8 << 20, 64 << 20);
+    let mut opened = rig.open();
+    for position in 1..=12 {
+        append(&mut opened.writer, &of(position), 1).unwrap();
+        opened.writer.sync().unwrap();
+    }
+    drop(opened);
+    let end_of_9: usize = (1..=9).map(|p| ENTRY_HEADER_BYTES + of(p).len()).sum();
+    rig.disk.flip(&rig.segments()[0], SEGMENT_HEADER_BYTES + end_of_9 - 2, 1);
+    let expected: Vec<u8> = (1..=12).filter(|p| *p != 9).flat_map(of).collect();
+    let (call, error) = (Some(Call::ReadAt), io::ErrorKind::Other);
+    let mut n_failed = 0;
+    for nth in 0..12 {
+        let mut opened = rig.open();
+        rig.disk.set_fault(Some(Fault { call, nth, error, is_permanent: false }));
+        let (mut body, mut batches) = (Vec::new(), Vec::new());
+        loop {
+            let held = body.len();
+            match opened.reader.read_batch(&mut body, ALL) {
+                Ok(Some(batch)) => batches.push(batch),
+                Ok(None) => break,
+                Err(_) => {
+                    assert_eq!(body.len(), held, "nothing of what could not be read");
+                    n_failed += 1;
+                }
+            }
+        }
+        rig.disk.set_fault(None);
+        assert!(body == expected, "read {nth} fails");
+        assert_eq!(lost(&batches), 1, "read {nth} fails");
+    }
+    assert!(n_failed > 0);
 }
 
 #[test]
