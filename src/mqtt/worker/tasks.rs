@@ -90,9 +90,10 @@ async fn end_turns(worker: Rc<Worker>) {
     }
 }
 
-/// Slots that a tick looks at before the connections have their turn again: each takes some 0.3 µs,
-/// for as long as which a message may wait.
-const SLOTS_A_TURN: usize = 128;
+/// Slots that a tick looks at before the connections have their turn again. Each takes some 0.3 µs,
+/// and a message on its way from one worker to another may wait for four such pieces: before it is
+/// read, before the turn ends, and the same on the other worker.
+const SLOTS_A_TURN: usize = 16;
 
 /// The half-second clock. Late ticks are not made up for: a stalled worker closes nobody.
 async fn tick(worker: Rc<Worker>) {
