@@ -65,8 +65,8 @@ pub(super) struct Context {
 pub(super) struct Delivered {
     /// Lines that are durable dead letters now.
     pub(super) dead_lettered: u64,
-    /// An empty buffer to be filled again, if nobody else holds it.
-    pub(super) spare: Option<Vec<u8>>,
+    /// What was sent last: its buffer is filled again once nobody else holds it.
+    pub(super) body: Bytes,
 }
 
 /// Delivers a batch of lines in `dialect`, however long that takes.
@@ -97,9 +97,7 @@ pub(super) async fn deliver(
         context.state.saw_refused_batch(work.n_refused);
     }
     let Work { letters, body, .. } = work;
-    // The client may still hold the body; then a new buffer costs less than a copy.
-    let spare = body.is_unique().then(|| Vec::from(body));
-    Delivered { dead_lettered: letters.recorded, spare }
+    Delivered { dead_lettered: letters.recorded, body }
 }
 
 /// The state of one delivery.

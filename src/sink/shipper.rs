@@ -1,7 +1,8 @@
 //! The task of one shard: reads its spool, starts deliveries, moves the cursor past finished ones.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, pin::pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
@@ -44,8 +45,9 @@ pub(super) struct Shipper {
     stretches: Stretches,
     sent: SentBatches,
     deliveries: JoinSet<(Position, BatchCounts, Delivered)>,
-    /// Buffers to be filled again, at most as many as there are deliveries.
-    spare: Vec<Vec<u8>>,
+    /// Bodies whose buffers are to be filled again, at most as many as there are deliveries. The
+    /// client may hold one for a while after the answer: until its connection lets go of it.
+    spare: Vec<Bytes>,
     /// When the cursor must be written, and how many bytes it lies behind; `None` if it does not.
     behind: Option<(Instant, u64)>,
     /// A write of the cursor failed in a way that no retry can repair (I2).
@@ -118,9 +120,10 @@ impl Shipper {
                 }
                 (idx, Next::Read { bytes_max, items_max }) => {
                     self.note_durable();
-                    let spare = || self.spare.pop().unwrap_or_default();
                     let limits = BatchLimits { bytes_max, items_max };
-                    self.stretches.at(idx).fill(limits, spare).await;
+                    let spare = &mut self.spare;
+                    let begin = || buffer(spare, self.context.options.batch_bytes);
+                    self.stretches.at(idx).fill(limits, begin).await;
                     self.note_durable();
                     return true;
                 }
@@ -208,9 +211,7 @@ impl Shipper {
         };
         let counts = BatchCounts { dead_lettered: delivered.dead_lettered, ..counts };
         self.sent.finish(first, counts);
-        if let Some(buffer) = delivered.spare {
-            self.keep_buffer(buffer);
-        }
+        self.keep_body(delivered.body);
         self.confirm();
     }
 
@@ -255,20 +256,61 @@ impl Shipper {
         }
     }
 
-    /// Keeps a buffer for the next batch, unless one huge entry made it huge.
-    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
+    /// Keeps a body for its buffer, unless one huge entry made it huge.
+    fn keep_body(&mut self, body: Bytes) {
         let options = &self.context.options;
-        let wanted = self.spare.len() < options.requests_in_flight.get();
-        if wanted && buffer.capacity() <= 4 * options.batch_bytes.get() {
-            buffer.clear();
-            self.spare.push(buffer);
+        let is_wanted = self.spare.len() < options.requests_in_flight.get();
+        // An empty one has no buffer.
+        if is_wanted && (1..=2 * options.batch_bytes.get()).contains(&body.len()) {
+            self.spare.push(body);
         }
     }
+}
+
+/// An empty buffer for a batch: that of a body which nobody else holds any more, or a new one of the
+/// size of a full batch, so that it need not grow by copying.
+fn buffer(spare: &mut Vec<Bytes>, batch_bytes: NonZeroUsize) -> Vec<u8> {
+    let mut buffer = match spare.iter().position(Bytes::is_unique) {
+        Some(idx) => {
+            let mut body = spare.swap_remove(idx);
+            // The bytes are moved to the front of their buffer, even if they are there.
+            body.truncate(0);
+            Vec::from(body)
+        }
+        None => Vec::new(),
+    };
+    buffer.reserve_exact(batch_bytes.get());
+    buffer
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_filled_again_once_the_client_has_let_go_of_its_body() {
+        let batch_bytes = NonZeroUsize::new(1 << 20).expect("not zero");
+        let mut first = buffer(&mut Vec::new(), batch_bytes);
+        assert!(first.is_empty() && first.capacity() >= batch_bytes.get());
+        first.extend(b"m f=1 1\n");
+        let place = first.as_ptr();
+
+        let body = Bytes::from(first);
+        let sent = body.clone();
+        let mut spare = vec![body];
+        let second = buffer(&mut spare, batch_bytes);
+        assert_ne!(second.as_ptr(), place, "the client still writes the first");
+        assert_eq!(&sent[..], b"m f=1 1\n");
+        drop(sent);
+        let third = buffer(&mut spare, batch_bytes);
+        assert_eq!((third.as_ptr(), third.len()), (place, 0));
+        assert!(third.capacity() >= batch_bytes.get() && spare.is_empty());
     }
 }
