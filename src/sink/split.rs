@@ -224,9 +224,8 @@ impl Split {
     /// The border between two measurements that is next to the middle; `None` if all lines are of
     /// one measurement.
     fn between_measurements(&self, body: &[u8], lines: &Range<usize>) -> Option<usize> {
-        let measurement = |at: usize| {
-            line::measurement_of(line::series(&body[self.bounds[at]..self.bounds[at + 1]]))
-        };
+        let measurement =
+            |at: usize| line::measurement_of(&body[self.bounds[at]..self.bounds[at + 1]]);
         let is_change = |at: &usize| measurement(*at) != measurement(*at - 1);
         let middle = lines.start + lines.len() / 2;
         let changes = (lines.start + 1..lines.end).filter(is_change);
@@ -262,7 +261,7 @@ pub(super) fn by_measurement(body: &[u8]) -> Option<Vec<u8>> {
     let mut last = None;
     let mut is_mixed = false;
     for line in lines(body) {
-        let measurement = line::measurement_of(line::series(line));
+        let measurement = line::measurement_of(line);
         let group = *at.entry(measurement).or_insert_with(|| {
             groups.push((measurement, Vec::new()));
             groups.len() - 1

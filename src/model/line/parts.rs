@@ -23,13 +23,20 @@ pub fn series(line: &[u8]) -> &[u8] {
 /// The measurement of a line, unescaped.
 #[must_use]
 pub fn measurement(line: &[u8]) -> String {
-    unescape(measurement_of(series(line))).into_owned()
+    unescape(measurement_of(line)).into_owned()
 }
 
-/// The measurement of a [`series`], still escaped.
+/// The measurement of a line or of its [`series`], as written. Nothing behind it is read.
 #[must_use]
-pub fn measurement_of(series: &[u8]) -> &[u8] {
-    &series[..unescaped_find(series, b',')]
+pub fn measurement_of(line: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while let Some(byte) = line.get(at) {
+        if matches!(byte, b',' | b' ' | b'\n') {
+            return &line[..at];
+        }
+        at += character_len(&line[at..]);
+    }
+    line
 }
 
 /// The value of a tag of a line, unescaped.

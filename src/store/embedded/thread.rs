@@ -184,7 +184,7 @@ impl State {
                     refused.push(Refused { request, line_no, why });
                     continue;
                 }
-                let measurement = measurement_of(line);
+                let measurement = line::measurement_of(line);
                 let is_in = |group: &Group<'_>| {
                     *group.measurement == *measurement && group.period.contains(UnixNanos(time))
                 };
@@ -415,19 +415,6 @@ fn time_of(line: &[u8]) -> Option<i64> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let at = line.iter().rposition(|byte| *byte == b' ')?;
     str::from_utf8(&line[at + 1..]).ok()?.parse().ok()
-}
-
-/// The measurement of a line, as written.
-fn measurement_of(line: &[u8]) -> &[u8] {
-    let mut at = 0;
-    while let Some(byte) = line.get(at) {
-        match byte {
-            b',' | b' ' => return &line[..at],
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    line
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl Ledger {
             if last.is_some_and(|last| is_of(line, last)) {
                 continue;
             }
-            let measurement = line::measurement_of(line::series(line));
+            let measurement = line::measurement_of(line);
             last = Some(measurement);
             self.know(measurement);
         }
@@ -73,7 +73,7 @@ fn are_known<'a>(known: &HashSet<Box<[u8]>>, mut lines: impl Iterator<Item = &'a
         Some(last) if is_of(line, last) => true,
         _ if line.is_empty() => true,
         _ => {
-            let measurement = line::measurement_of(line::series(line));
+            let measurement = line::measurement_of(line);
             last = Some(measurement);
             known.contains(measurement)
         }

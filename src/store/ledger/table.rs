@@ -177,7 +177,7 @@ impl Ledger {
             table.confirmed_at = Some(now);
             let before = table.columns.len();
             let mut shape = Vec::new();
-            shape.extend_from_slice(line::measurement_of(line::series(line)));
+            shape.extend_from_slice(line::measurement_of(line));
             for (key, _) in line::tags(line) {
                 columns_insert(table, key, Column::Tag);
                 push_tag(&mut shape, key);

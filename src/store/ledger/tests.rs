@@ -173,6 +173,9 @@ fn types_are_known_of_measurements_that_were_read_or_of_which_a_line_was_accepte
         let text = format!("{known}{new}{known}");
         assert!(!ledger.knows_types(text.as_bytes()), "{new}");
     }
+    // A line feed in a string begins no line, whatever is behind it.
+    assert!(ledger.knows_types(b"m s=\"\nq,a=b y=1\",x=1 1\nm x=1 2\n"));
+    assert!(ledger.knows_types(b"m s=\"\nm x=1\n\" 1\nm x=1 2\n"));
     ledger.know_types("two words, one");
     assert!(ledger.knows_types(b"two\\ words\\,\\ one x=1 1\n"));
     let version = ledger.version();

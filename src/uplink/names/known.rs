@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::NameOptions;
-use crate::model::line::{fields, lines, measurement_of, series, tags, unescape};
+use crate::model::line::{fields, lines, measurement_of, tags, unescape};
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -142,7 +142,7 @@ type LineName<'a> = (Cow<'a, str>, Kind, Cow<'a, str>);
 /// All names in lines.
 fn names_of(buffer: &[u8]) -> impl Iterator<Item = LineName<'_>> {
     lines(buffer).flat_map(|line| {
-        let measurement = unescape(measurement_of(series(line)));
+        let measurement = unescape(measurement_of(line));
         let tags = tags(line).map(|(key, _)| (Kind::Tag, key));
         let fields = fields(line).map(|(key, _)| (Kind::Field, key));
         let names = tags.chain(fields);
@@ -154,7 +154,7 @@ impl Known {
     /// Whether every name of these lines is known.
     pub(super) fn has_all(&self, buffer: &[u8]) -> bool {
         lines(buffer).all(|line| {
-            let measurement = unescape(measurement_of(series(line)));
+            let measurement = unescape(measurement_of(line));
             self.measurements.get(&*measurement).is_some_and(|known| {
                 tags(line).all(|(key, _)| known.tags.known.contains(&*unescape(key)))
                     && fields(line).all(|(key, _)| known.fields.known.contains(&*unescape(key)))
