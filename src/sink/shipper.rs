@@ -27,6 +27,9 @@ use crate::{
 /// The wait after a failed write of the cursor.
 const CURSOR_PAUSE: Duration = Duration::from_secs(1);
 
+/// Room for the entry with which a batch becomes too large, and which is moved to the next one.
+const ENTRY_ROOM: usize = 1 << 20;
+
 /// How often the durable position is noted while nothing is read, for the age of what waits.
 const NOTE_EVERY: Duration = Duration::from_millis(100);
 
@@ -122,8 +125,8 @@ impl Shipper {
                     self.note_durable();
                     let limits = BatchLimits { bytes_max, items_max };
                     let spare = &mut self.spare;
-                    let begin = || buffer(spare, self.context.options.batch_bytes);
-                    self.stretches.at(idx).fill(limits, begin).await;
+                    let buffer = || empty_buffer(spare, self.context.options.batch_bytes);
+                    self.stretches.at(idx).fill(limits, buffer).await;
                     self.note_durable();
                     return true;
                 }
@@ -267,19 +270,22 @@ impl Shipper {
     }
 }
 
-/// An empty buffer for a batch: that of a body which nobody else holds any more, or a new one of the
-/// size of a full batch, so that it need not grow by copying.
-fn buffer(spare: &mut Vec<Bytes>, batch_bytes: NonZeroUsize) -> Vec<u8> {
+/// An empty buffer for a batch: that of a body which nobody else holds any more, or a new one. It
+/// has room for a full batch and an entry more, so that it need not grow by copying.
+fn empty_buffer(spare: &mut Vec<Bytes>, batch_bytes: NonZeroUsize) -> Vec<u8> {
     let mut buffer = match spare.iter().position(Bytes::is_unique) {
         Some(idx) => {
             let mut body = spare.swap_remove(idx);
-            // The bytes are moved to the front of their buffer, even if they are there.
-            body.truncate(0);
-            Vec::from(body)
+            // A conversion copies all bytes to the front of the buffer, even if they are there. One
+            // is left, because an empty body gives its buffer up.
+            body.truncate(1);
+            let mut buffer = Vec::from(body);
+            buffer.clear();
+            buffer
         }
         None => Vec::new(),
     };
-    buffer.reserve_exact(batch_bytes.get());
+    buffer.reserve_exact(batch_bytes.get().saturating_add(ENTRY_ROOM));
     buffer
 }
 
@@ -297,7 +303,7 @@ mod tests {
     #[test]
     fn a_buffer_is_filled_again_once_the_client_has_let_go_of_its_body() {
         let batch_bytes = NonZeroUsize::new(1 << 20).expect("not zero");
-        let mut first = buffer(&mut Vec::new(), batch_bytes);
+        let mut first = empty_buffer(&mut Vec::new(), batch_bytes);
         assert!(first.is_empty() && first.capacity() >= batch_bytes.get());
         first.extend(b"m f=1 1\n");
         let place = first.as_ptr();
@@ -305,11 +311,11 @@ mod tests {
         let body = Bytes::from(first);
         let sent = body.clone();
         let mut spare = vec![body];
-        let second = buffer(&mut spare, batch_bytes);
+        let second = empty_buffer(&mut spare, batch_bytes);
         assert_ne!(second.as_ptr(), place, "the client still writes the first");
         assert_eq!(&sent[..], b"m f=1 1\n");
         drop(sent);
-        let third = buffer(&mut spare, batch_bytes);
+        let third = empty_buffer(&mut spare, batch_bytes);
         assert_eq!((third.as_ptr(), third.len()), (place, 0));
         assert!(third.capacity() >= batch_bytes.get() && spare.is_empty());
     }

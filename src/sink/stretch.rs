@@ -129,11 +129,11 @@ impl Stretch {
         }
     }
 
-    /// Reads more into the open batch; a new one begins in the buffer `spare`.
-    pub(super) async fn fill(&mut self, limits: BatchLimits, spare: impl FnOnce() -> Vec<u8>) {
+    /// Reads more into the open batch; a new one begins in an empty buffer that `buffer` gives.
+    pub(super) async fn fill(&mut self, limits: BatchLimits, mut buffer: impl FnMut() -> Vec<u8>) {
         let mut body = match &mut self.open {
             Some(open) => std::mem::take(&mut open.body),
-            None => spare(),
+            None => buffer(),
         };
         let mark = body.len();
         let bound = self.bound;
@@ -148,14 +148,14 @@ impl Stretch {
                 self.read_after = None;
                 // If nothing was found, there is nothing before the bound.
                 self.read = found.as_ref().map_or(bound, |batch| batch.last).max(self.read);
-                self.add(body, mark, found, limits);
+                self.add(body, mark, found, limits, buffer);
             }
             Err(error) => {
                 let fault = format!("cannot read the spool: {}", Chain(&error));
                 tracing::error!(shard = self.context.shard.0, fault, "shipping waits");
                 self.context.state.saw_disk(Some(fault));
                 self.read_after = Some(self.now() + READ_PAUSE);
-                self.add(body, mark, None, limits);
+                self.add(body, mark, None, limits, buffer);
             }
         }
         self.pacing.more = bound > self.read;
@@ -172,7 +172,14 @@ impl Stretch {
     }
 
     /// Adds what was read behind `mark` to the open batch, or keeps it for the next one.
-    fn add(&mut self, body: Vec<u8>, mark: usize, found: Option<Batch>, limits: BatchLimits) {
+    fn add(
+        &mut self,
+        body: Vec<u8>,
+        mark: usize,
+        found: Option<Batch>,
+        limits: BatchLimits,
+        buffer: impl FnOnce() -> Vec<u8>,
+    ) {
         let Some(found) = found else {
             match &mut self.open {
                 Some(open) => open.body = body,
@@ -196,8 +203,10 @@ impl Stretch {
                     || found.items > limits.items_max
                     || open.dialect != read.dialect;
                 if over {
-                    let tail = read.body.split_off(mark);
-                    open.body = std::mem::replace(&mut read.body, tail);
+                    let mut next = buffer();
+                    next.extend_from_slice(&read.body[mark..]);
+                    read.body.truncate(mark);
+                    open.body = std::mem::replace(&mut read.body, next);
                     self.overflow = Some(read);
                     self.pacing.closed = true;
                     return;
