@@ -18,7 +18,7 @@ use crate::{
     model::{Column, Value, ValueType},
 };
 
-/// The longest that one request waits.
+/// The maximum wait of one request.
 const WAIT_MAX: Duration = Duration::from_secs(25);
 
 /// Commands to vehicles: send, list, follow, cancel
@@ -114,7 +114,7 @@ struct One {
     id: String,
 }
 
-/// Sends, lists, shows or takes back.
+/// Sends, lists, shows or cancels.
 pub(in crate::cli) fn run(
     arguments: Arguments,
     sources: &Sources,
@@ -150,7 +150,7 @@ impl Send {
         let path = ["api", "v1", "vehicles", &self.vin, "commands"];
         let mut command = read(appliance.post_with(&path, &parameters, &body))?;
         left = left.saturating_sub(first);
-        // The same key waits for the command that it made.
+        // A request with the same key waits for the command that the first one created.
         while !left.is_zero() && !has_ended(&command) {
             let some = left.min(Duration::from_millis(500));
             std::thread::park_timeout(some);
@@ -193,14 +193,14 @@ impl Send {
     }
 }
 
-/// A command that was waited for has ended without having been done.
+/// The command that we waited for has ended, but was not done.
 #[derive(Debug, thiserror::Error)]
 #[error("the command is {state}")]
 struct Ended {
     state: String,
 }
 
-/// Puts a value at a path with dots.
+/// Sets a value at a path with dots.
 fn put(into: &mut Map<String, Json>, path: &str, value: Json) {
     match path.split_once('.') {
         Some((first, rest)) if !rest.is_empty() => {
@@ -215,7 +215,7 @@ fn put(into: &mut Map<String, Json>, path: &str, value: Json) {
     }
 }
 
-/// Whether nothing follows.
+/// Whether its state is final.
 fn has_ended(command: &Json) -> bool {
     match command["state"].as_str() {
         Some("queued" | "sent") => false,
@@ -250,7 +250,7 @@ fn list(
 /// The table's columns, which are members of the answer.
 const COLUMNS: [&str; 7] = ["id", "created", "vehicle", "command", "fields", "state", "cause"];
 
-/// One line: its id, and how far it is.
+/// One line: its id and its state.
 fn present_short(command: &Json, is_json: bool, output: &mut Output) -> Result<(), Failure> {
     if is_json {
         return output.json(command);

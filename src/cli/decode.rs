@@ -1,4 +1,4 @@
-//! `decode`: shows the lines that a payload becomes.
+//! `decode`: shows the lines of a payload.
 
 use std::{
     fmt,
@@ -104,7 +104,7 @@ impl<'a> Decoder<'a> {
         Self { arguments, plans, received_at, transcoder, memo, lines }
     }
 
-    /// One message; whether all is well with it.
+    /// Decodes one message; returns whether it succeeded.
     fn decode(
         &mut self,
         file: Option<&str>,
@@ -120,7 +120,7 @@ impl<'a> Decoder<'a> {
         };
         self.lines[0].clear();
         let told = self.transcoder.transcode(self.plans, &message, &mut self.memo, &mut self.lines);
-        // A mapping that failed says it in its failure.
+        // The failure of a mapping already reports it.
         let notes = match self.transcoder.failures() {
             [] => trial::notes(self.plans, &message),
             _ => Vec::new(),
@@ -191,7 +191,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// What an alarm that the message raises would do.
+    /// The effect of an alarm that the message raises.
     fn would(&self, raised: &Raised) -> String {
         let (vehicle, at) = (&raised.vehicle, raised.time);
         match (raised.refusal, self.plans.commands().alarms().find(&raised.alarm)) {
@@ -215,7 +215,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Why there is no point, if the list of them held none.
+    /// Why there is no point, if the list of points was empty.
     fn no_points(&self, told: &Transcoded) -> Option<String> {
         let Some(no_points) = told.no_points else {
             let is_silent = told.mapped

@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well.
+//! How a command ends if it fails.
 
 use std::{
     error::Error,
@@ -23,22 +23,22 @@ pub(super) enum Failure {
     Schemas(PathBuf, LoadErrors),
     /// Files that the configuration names are wrong: exit code 2.
     Files(FileProblems),
-    /// It could not be done: exit code 1.
+    /// The operation failed: exit code 1.
     Failed(Box<dyn Error + Send + Sync>),
-    /// It could not be done, or something is wrong, and standard error or the answer says so
-    /// already.
+    /// The operation failed, or something is wrong, and standard error or the answer already
+    /// reports it.
     Reported(u8),
-    /// Nobody reads standard output any more, which is no fault of ours.
+    /// The reader of standard output is gone, which is not an error of ours.
     Closed,
 }
 
 impl Failure {
-    /// An error of a library or stage.
+    /// An error from a library or stage.
     pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Failed(Box::new(error))
     }
 
-    /// An error of writing the answer.
+    /// An error while writing the answer.
     pub(super) fn output(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::Closed,
@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    /// What standard error should say, if anything.
+    /// The message for standard error, if any.
     pub(super) fn message(&self) -> Option<String> {
         match self {
             Self::Reported(_) | Self::Closed => None,
@@ -85,13 +85,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What is wrong, or doubtful, in schemas and mappings, each with a path that can be opened from
-/// here.
+/// Errors, or warnings, in schemas and mappings, each with a path that can be opened from here.
 pub(super) fn schema_problems(dir: &Path, problems: &[Problem]) -> Vec<String> {
     problems
         .iter()
         .map(|problem| {
-            // A problem of the folder itself names it as it was configured.
+            // A problem of the folder itself has the path of the configuration.
             let is_folder = *problem.file == dir.display().to_string();
             let path = if is_folder { dir.to_path_buf() } else { dir.join(&problem.file) };
             match problem.line {

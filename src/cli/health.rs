@@ -15,7 +15,7 @@ use crate::{
     config::Sources,
 };
 
-/// Bytes of an answer; a hundred shards are told in a tenth of it.
+/// Bytes of an answer; the answer for a hundred shards takes a tenth of it.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Asks the running appliance whether it is ready; exit code 0 if it is, 1 if not
@@ -53,7 +53,7 @@ struct Part {
     reason: Option<String>,
 }
 
-/// Asks once.
+/// Sends one request.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,
@@ -86,7 +86,7 @@ pub(in crate::cli) fn run(
     }
 }
 
-/// Name, state, and why.
+/// Name, state, and reason.
 fn line(part: &Part, among: &Readiness) -> String {
     let widest = among.components.iter().map(|part| part.name.len()).max().unwrap_or(0);
     let reason = match (&part.reason, part.critical) {

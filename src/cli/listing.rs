@@ -1,4 +1,4 @@
-//! Answers of the API that are lists: read page after page, and drawn.
+//! Lists from the API: read page by page, and drawn.
 
 use serde_json::Value as Json;
 
@@ -12,10 +12,10 @@ use crate::{
     model::{Column, Row},
 };
 
-/// Objects that one request asks for.
+/// Objects per request.
 const PAGE: usize = 1000;
 
-/// A list, as far as it was asked for.
+/// A list, up to the requested length.
 pub(in crate::cli) struct Listing {
     pub(in crate::cli) found: Vec<Json>,
     limit: usize,
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Listing {
 }
 
 impl Listing {
-    /// Reads a list, which the answer calls as its path ends.
+    /// Reads a list; its member in the answer has the name of the path's last part.
     pub(in crate::cli) fn read(
         appliance: &Appliance,
         path: &[&str],
@@ -80,7 +80,7 @@ pub(in crate::cli) fn draw(
     Ok(())
 }
 
-/// The object that an answer is.
+/// The object of an answer.
 pub(in crate::cli) fn read(answer: Result<Answer<'_>, ApplianceError>) -> Result<Json, Failure> {
     let answer = answer.and_then(Answer::wanted).map_err(Failure::failed)?;
     let foreign = answer.foreign();

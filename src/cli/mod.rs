@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. What was asked for goes to
-//! standard output through `output::Output`, with `--json` as one object (or one a line); what
-//! went wrong and the log go to standard error. `--config` and `--set` may stand anywhere.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. The result goes to standard output
+//! through `output::Output`, with `--json` as one object (or one a line); errors and the log go to
+//! standard error. `--config` and `--set` are allowed anywhere.
 
 mod appliance;
 mod check;

@@ -1,4 +1,4 @@
-//! A moment as people write it on a command line, and as it is shown to them.
+//! A time as written on a command line, and as displayed.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub(super) fn parse(text: &str, now: UnixNanos) -> Result<UnixNanos, Failure> {
 }
 
 fn ago(text: &str) -> Option<i64> {
-    // Days are not exact in every calendar, so the library leaves them to us.
+    // Days do not have the same length in every calendar, so the library does not parse them.
     let text = text.trim().trim_start_matches('-');
     let nanos = match text.strip_suffix('d') {
         Some(days) => i128::from(days.parse::<u32>().ok()?) * 86_400_000_000_000,
@@ -38,9 +38,9 @@ fn ago(text: &str) -> Option<i64> {
     i64::try_from(nanos).ok()
 }
 
-/// A length of time as an option's value.
+/// A duration as an option's value.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    // What the configuration reads, and beside it "1h 30m" and ISO 8601.
+    // The configuration's format, and also "1h 30m" and ISO 8601.
     let signed = || text.parse::<SignedDuration>().ok();
     parse_duration(text)
         .or_else(|| signed().and_then(|duration| Duration::try_from(duration).ok()))
@@ -62,7 +62,7 @@ mod tests {
         check("1h", now.0 - 3_600_000_000_000);
         check("-90s", now.0 - 90_000_000_000);
         check("2d", now.0 - 172_800_000_000_000);
-        // A bare number is nanoseconds, and one in the 1970s was meant in another unit.
+        // A bare number is nanoseconds; one in the 1970s was probably meant in another unit.
         for wrong in ["", "yesterday", "1", "1774648800", "2026-11-22"] {
             assert!(parse(wrong, now).is_err(), "{wrong}");
         }

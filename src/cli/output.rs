@@ -1,4 +1,4 @@
-//! The one way out: a locked standard output, and standard error for what went wrong.
+//! All output: a locked standard output, and standard error for errors.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::failure::Failure;
 
-/// Standard output and standard error of one command.
+/// Standard output and standard error of a command.
 #[derive(Debug)]
 pub(super) struct Output {
     out: io::StdoutLock<'static>,
@@ -26,7 +26,7 @@ impl Output {
         writeln!(self.out, "{line}").map_err(Failure::output)
     }
 
-    /// Bytes of the answer as they are.
+    /// Bytes of the answer, unchanged.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.out.write_all(bytes).map_err(Failure::output)
     }
@@ -37,19 +37,19 @@ impl Output {
         self.line(text)
     }
 
-    /// Hands everything to whoever reads it.
+    /// Flushes standard output.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::output)
     }
 }
 
-/// A line of standard error. If even that cannot be written, there is nobody left to tell.
+/// Writes a line to standard error. If that fails, the message is lost.
 pub(super) fn complain(line: impl fmt::Display) {
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
 /// How wide standard output is, if it is a terminal.
 pub(super) fn terminal_columns() -> Option<usize> {
-    // The library looks only if it is one; 0 is said by a terminal that does not know.
+    // The library checks that itself; a terminal that does not know its width reports 0.
     comfy_table::Table::new().width().map(usize::from).filter(|columns| *columns > 0)
 }

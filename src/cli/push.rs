@@ -18,9 +18,9 @@ use crate::{
     model::{Column, Row, Value, ValueType},
 };
 
-/// How often progress is looked at.
+/// The interval of progress checks.
 const LOOK: Duration = Duration::from_millis(500);
-/// Bytes of a request.
+/// The maximum bytes of a request.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Sends commands to the vehicles that a query finds
@@ -110,7 +110,7 @@ struct One {
     id: String,
 }
 
-/// Sends, lists, shows or steers.
+/// Sends, lists, shows or controls.
 pub(in crate::cli) fn run(
     arguments: Arguments,
     sources: &Sources,
@@ -145,7 +145,7 @@ pub(in crate::cli) fn run(
     }
 }
 
-/// The request out of a file.
+/// Reads the request from a file.
 fn request(file: &PathBuf, dry_run: bool) -> Result<Json, Failure> {
     let told = |error: String| Failure::Usage(format!("`{}`: {error}", file.display()));
     let mut text = String::new();
@@ -212,20 +212,20 @@ fn send(
     }
 }
 
-/// A push that was followed has ended without having been done.
+/// The push that we followed has ended, but was not done.
 #[derive(Debug, thiserror::Error)]
 #[error("the push is {state}")]
 struct Ended {
     state: String,
 }
 
-/// Whether nothing of it goes on.
+/// Whether its state is final.
 fn has_ended(push: &Json) -> bool {
     let is_over = matches!(push["state"].as_str(), Some("done" | "aborted" | "failed"));
     is_over && push["open"] == 0
 }
 
-/// One line: its state, and how many commands are how far.
+/// One line: its state, and the number of commands per state.
 fn progress(push: &Json) -> String {
     let report = &push["report"];
     let counts: Vec<String> = report["states"]
@@ -239,7 +239,7 @@ fn progress(push: &Json) -> String {
     format!("{state}: {} targeted; {}", report["targeted"], counts.join(", "))
 }
 
-/// A push, its report as lines.
+/// A push, with its report as lines.
 fn present(push: &Json, is_json: bool, output: &mut Output) -> Result<(), Failure> {
     if is_json {
         return output.json(push);
@@ -277,7 +277,7 @@ fn present_report(report: &Json, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a push would do: each vehicle with what it would read, then the report.
+/// The result of a dry run: each vehicle with its command, then the report.
 fn trial(answer: &Json, is_json: bool, output: &mut Output) -> Result<(), Failure> {
     if is_json {
         return output.json(answer);
@@ -299,7 +299,7 @@ fn trial(answer: &Json, is_json: bool, output: &mut Output) -> Result<(), Failur
     present_report(&answer["report"], output)
 }
 
-/// Pushes, or runs of one: what the last part of the path names.
+/// Pushes, or runs of one push: the last part of the path names which.
 fn list(
     appliance: &Appliance,
     path: &[&str],
@@ -317,7 +317,7 @@ fn list(
     listing.present(&texts(columns), |one| row(one, columns), is_json, output)
 }
 
-/// Members of objects as the columns of a table.
+/// Members of objects as string columns of the table.
 fn texts(names: &[&str]) -> Vec<Column> {
     names.iter().map(|name| Column::new(*name, ValueType::String)).collect()
 }

@@ -1,4 +1,5 @@
-//! A file of lines, one a user or a token: read, replaced whole, and the running appliance told.
+//! A file with one user or token a line: read, replaced as a whole, and reloaded by the running
+//! appliance.
 
 use std::{
     fs::{self, OpenOptions},
@@ -33,7 +34,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Reads a file; one that is not there is empty.
+    /// Reads a file; a missing one is empty.
     #[expect(clippy::disallowed_methods, reason = "the operator's file, changed by his command")]
     pub(super) fn read(file: &Path) -> Result<Self, Failure> {
         let failed = |source| failed(file, source);
@@ -42,18 +43,18 @@ impl Records {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(failed(error)),
         };
-        // A link stays one; what it names is replaced.
+        // A symbolic link is kept; its target is replaced.
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
         Ok(Self { file, lines: text.lines().map(str::to_owned).collect() })
     }
 
-    /// Whether a line is a record, not a remark.
+    /// Whether a line is a record, not a comment.
     pub(super) fn is_record(line: &str) -> bool {
         !line.trim().is_empty() && !line.starts_with('#')
     }
 
-    /// Replaces the file whole, so that an appliance that reads it meanwhile finds the old or the
-    /// new; owner and permissions stay. A running appliance reads its files anew.
+    /// Replaces the file atomically: an appliance that reads it meanwhile finds the old or the new
+    /// one; owner and permissions stay. A running appliance reloads its files.
     #[expect(clippy::disallowed_methods, reason = "the operator's file, changed by his command")]
     pub(super) fn write(&self, sources: &Sources) -> Result<(), Failure> {
         let mut beside = self.file.as_os_str().to_owned();
@@ -65,7 +66,7 @@ impl Records {
             if let Ok(old) = fs::metadata(&self.file) {
                 let made = new.metadata()?;
                 if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
-                    // Else the appliance may not read it any more.
+                    // Otherwise the appliance may not be allowed to read it.
                     fchown(&new, Some(old.uid()), Some(old.gid()))?;
                 }
                 new.set_permissions(old.permissions())?;
@@ -77,7 +78,7 @@ impl Records {
             fs::rename(&beside, &self.file)
         };
         if let Err(error) = write() {
-            // What is left of it is of no use to anybody.
+            // The incomplete file is useless.
             drop(fs::remove_file(&beside));
             return Err(failed(&self.file, error));
         }
@@ -90,16 +91,16 @@ fn failed(file: &Path, source: io::Error) -> Failure {
     Failure::failed(RecordsError { file: file.to_owned(), source })
 }
 
-/// What a lock file says, as far as it matters here.
+/// The part of a lock file that is needed here.
 #[derive(Deserialize)]
 struct Announcement {
     pid: i32,
 }
 
-/// Makes a running appliance read its files anew, if one runs on the data directory. One that
-/// cannot be reached is told of, because it goes on with what it read before.
+/// Makes a running appliance on the data directory reload its files. If it cannot be reached, that
+/// is reported, because it keeps the old records.
 fn tell_appliance(sources: &Sources) {
-    // A configuration that is wrong is another command's to tell: nothing runs with it.
+    // A wrong configuration is reported by other commands: no appliance runs with it.
     let Ok(offline) = config::load_offline(sources) else { return };
     let lock = offline.data_dir.join("lock");
     if let Err(why) = signal(&lock) {
@@ -115,7 +116,7 @@ fn tell_appliance(sources: &Sources) {
 fn signal(lock: &Path) -> Result<(), String> {
     let Ok(text) = fs::read_to_string(lock) else { return Ok(()) };
     match RealDisk.lock(lock) {
-        // Nobody runs.
+        // No appliance runs.
         Ok(Some(_)) => return Ok(()),
         Ok(None) => {}
         Err(error) => return Err(error.to_string()),
@@ -124,7 +125,7 @@ fn signal(lock: &Path) -> Result<(), String> {
     let Announcement { pid } = serde_json::from_str(&text).map_err(|_| starting())?;
     let other = || format!("the process {pid} that its lock file names is not seen from here");
     let name_of = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
-    // In a container of its own it has another number there than here.
+    // In its own container it has another process id than here.
     if name_of(&pid.to_string()).is_none_or(|name| Some(name) != name_of("self")) {
         return Err(other());
     }

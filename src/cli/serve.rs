@@ -42,8 +42,8 @@ struct ThreadDied {
     name: String,
 }
 
-/// Exit code 0 when it stopped as asked, 1 when it could not start or halted, 2 when what was
-/// written is wrong.
+/// Exit code 0 after a requested stop, 1 if it could not start or halted, 2 if the configuration or
+/// a file is wrong.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,
@@ -72,8 +72,8 @@ fn serve(arguments: &Arguments, sources: &Sources, output: &mut Output) -> Resul
     outcome(ended, resolved.offline.mapping.dir).map(drop)
 }
 
-/// A failure as lines of a log in JSON, though there may be no log yet: whoever collects it reads
-/// nothing else. One line a problem, as the others have them.
+/// A failure as JSON log lines, even if there is no log yet: a log collector reads nothing else.
+/// One line a problem, in the usual format.
 fn logged(failure: &Failure) -> Failure {
     let micros = SystemClock::start().wall().0 / 1000;
     let timestamp = jiff::Timestamp::from_microsecond(micros).unwrap_or_default().to_string();
@@ -86,7 +86,7 @@ fn logged(failure: &Failure) -> Failure {
     Failure::Reported(failure.exit_code())
 }
 
-/// What the end of an appliance means for the command that ran it; `schemas` is their folder.
+/// Converts the end of an appliance into the command's result; `schemas` is the folder of schemas.
 pub(in crate::cli) fn outcome(
     ended: Result<Stopped, RunError>,
     schemas: PathBuf,
@@ -112,8 +112,8 @@ fn announce(ready: &Ready, output: &mut Output) -> Result<(), Failure> {
     output.flush()
 }
 
-/// Every vehicle is a descriptor, and the usual soft limit of 1,024 is there for programs that use
-/// `select`.
+/// Every vehicle needs a file descriptor, and the usual soft limit of 1,024 exists for programs
+/// that use `select`.
 pub(in crate::cli) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {

@@ -93,7 +93,7 @@ struct One {
     user: Option<String>,
 }
 
-/// Lists, shows or ends.
+/// Lists, shows or ends sessions.
 pub(in crate::cli) fn run(
     arguments: Arguments,
     sources: &Sources,
@@ -122,7 +122,7 @@ fn list(
 }
 
 impl List {
-    /// As the API reads them.
+    /// As parameters of the API.
     fn parameters(self) -> Vec<(&'static str, String)> {
         let Self { backlog, drops, search, vehicle, user, connected, away, limit: _ } = self;
         let mut parameters = Vec::new();
@@ -136,7 +136,7 @@ impl List {
     }
 }
 
-/// Names of the table's columns, which are those of the answer's members.
+/// Names of the table's columns, which are members of the answer.
 const TEXTS: [&str; 5] = ["client_id", "user", "vehicle", "address", "since"];
 const NUMBERS: [&str; 4] = ["subscriptions", "queued", "in_flight", "dropped"];
 
@@ -147,7 +147,7 @@ fn columns() -> Vec<Column> {
 
 fn row(session: &Json) -> Row {
     let text = |name: &str| match (name, session["connected"] == true) {
-        // Since when it is there, or away.
+        // When it connected, or disconnected.
         ("since", true) => session["connected_at"].as_str(),
         ("since", false) => session["away_since"].as_str(),
         ("address", false) => Some("away"),

@@ -23,7 +23,7 @@ use crate::{
     spool::{self, CursorState, DamagedStretch, Progress, Replayed, Status, Verification},
 };
 
-/// Bytes of a segment of what is moved.
+/// Bytes of a segment of moved entries.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
 /// Positions, lag and damage of the spools
@@ -86,14 +86,14 @@ enum What {
     },
 }
 
-/// There is no spool where one was looked for; the operator names the right `data-dir`.
+/// There is no spool in the directory; the operator names the right `data-dir`.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no spool in `{dir}`; is data-dir right?")]
 struct NoSpool {
     dir: String,
 }
 
-/// Tells or verifies every shard there is, whatever number is configured.
+/// Shows or verifies every existing shard, independent of the configured number.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,

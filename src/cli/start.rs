@@ -14,11 +14,12 @@ use crate::{
     store,
 };
 
-/// Parses the arguments and runs the command they name.
+/// Parses the arguments and runs the command.
 pub fn run() -> ExitCode {
     // Wrong usage ends here with code 2, help and version with 0.
     let arguments = Arguments::parse();
-    // Two providers are in the tree (ring is ours), so none is the default until one is installed.
+    // The dependencies contain two providers (ring is ours), so no default exists until one is
+    // installed.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         complain("a TLS provider was installed before ours");
         return ExitCode::FAILURE;
@@ -77,7 +78,7 @@ pub(super) struct ConfigArguments {
 }
 
 impl ConfigArguments {
-    /// As `config` reads it.
+    /// As the sources for `config`.
     pub(super) fn sources(self) -> Sources {
         Sources { file: self.config, set: self.set }
     }

@@ -83,7 +83,7 @@ impl From<RoleName> for Role {
     }
 }
 
-/// A length of time that does not end at once.
+/// A duration that is not zero.
 fn lifetime(text: &str) -> Result<Duration, String> {
     let time = moment::duration(text)?;
     if time.is_zero() { Err("it would end at once".to_owned()) } else { Ok(time) }

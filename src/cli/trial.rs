@@ -1,5 +1,5 @@
-//! A payload tried against the mappings: what `check --payload` tells of it, and what `decode`
-//! notes beside its lines.
+//! Tests a payload against the mappings: the report of `check --payload`, and the notes of `decode`
+//! beside its lines.
 
 use std::{num::NonZeroU16, path::Path};
 
@@ -11,16 +11,16 @@ use crate::{
     uplink::{Limits, Message, TopicMemo, Transcoder, diagnose},
 };
 
-/// What became of a payload.
+/// The result for a payload.
 #[derive(Debug)]
 pub(in crate::cli) struct Trial {
-    /// How many points it gave.
+    /// How many points it produced.
     pub(in crate::cli) points: u32,
     /// How many merged into others of the same series and time.
     pub(in crate::cli) merged: u32,
-    /// Why it, or a mapping of it, failed.
+    /// Why the payload, or one of its mappings, failed.
     pub(in crate::cli) problems: Vec<String>,
-    /// What is most likely not meant.
+    /// Notes about what is most likely not intended.
     pub(in crate::cli) notes: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ pub(in crate::cli) fn run(plans: &Plans, limits: &Limits, message: &Message<'_>)
     Trial { points: done.points, merged: done.points_merged, problems, notes }
 }
 
-/// What looks wrong with a payload even where it is taken.
+/// What looks wrong with a payload even if it is accepted.
 pub(in crate::cli) fn notes(plans: &Plans, message: &Message<'_>) -> Vec<String> {
     let mut matched = TopicMatch::default();
     plans.find(message.topic, &mut matched);

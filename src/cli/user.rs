@@ -124,7 +124,7 @@ fn find(named: Option<&PathBuf>, sources: &Sources) -> Result<PathBuf, Failure> 
     config::load_offline(sources)?.auth.users.ok_or_else(|| Failure::Usage(told.to_owned()))
 }
 
-/// One line of a file, of standard input, or of a terminal, where it is not shown.
+/// One line of a file, of standard input, or of a terminal (without echo).
 #[expect(clippy::disallowed_methods, reason = "a file of the operator's, read once")]
 fn password(file: Option<&Path>) -> Result<String, Failure> {
     let text = match file {

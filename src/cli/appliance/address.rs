@@ -17,29 +17,29 @@ use crate::{
 
 /// Bytes of a lock file that are read; one of a hundred listeners is shorter.
 const LOCK_BYTES_MAX: usize = 16 * 1024;
-/// The name under which every loopback address is tried.
+/// The name for which every loopback address is tried.
 const LOCALHOST: &str = "localhost";
 
 /// The root of the appliance's HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Place {
     pub(super) base: Url,
-    /// What the host's name stands for, where no resolver is to be asked.
+    /// The addresses of the host name, if no resolver is needed.
     pub(super) addresses: Vec<SocketAddr>,
     /// The file that named it.
     pub(super) lock: Option<PathBuf>,
 }
 
-/// Why it is not known where the appliance is.
+/// Why the appliance's address is unknown.
 #[derive(Debug, thiserror::Error)]
 enum AddressError {
-    /// The data directory is another one, or nothing has ever run on it.
+    /// The data directory is the wrong one, or no appliance has run on it yet.
     #[error(
         "no appliance has run on the data directory `{}`: it has no lock file; is data-dir right? \
          --url names an appliance elsewhere", dir.display()
     )]
     NoLock { dir: PathBuf },
-    /// Somebody else's file, or a disk that fails.
+    /// The file is not ours, or the disk fails.
     #[error("cannot read `{}`", path.display())]
     Unreadable {
         path: PathBuf,
@@ -51,7 +51,7 @@ enum AddressError {
     Unannounced { path: PathBuf },
 }
 
-/// What a lock file says, as far as it matters here.
+/// The part of a lock file that is needed here.
 #[derive(Deserialize)]
 struct Announcement {
     http: SocketAddr,
@@ -60,7 +60,7 @@ struct Announcement {
 }
 
 impl Place {
-    /// As named, else as the configured data directory says.
+    /// The named URL, else the address from the configured data directory.
     pub(in crate::cli) fn find(named: Option<&Url>, sources: &Sources) -> Result<Self, Failure> {
         if let Some(base) = named {
             return Ok(Self { base: base.clone(), addresses: Vec::new(), lock: None });
@@ -91,7 +91,7 @@ impl Place {
         let port = listener.port();
         let (host, addresses) = match listener.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST.to_string(), Vec::new()),
-            // Such a listener takes both, and a container may have no `::1`.
+            // Such a listener accepts IPv4 and IPv6, and a container may have no `::1`.
             IpAddr::V6(ip) if ip.is_unspecified() => {
                 let both = [IpAddr::from(Ipv6Addr::LOCALHOST), Ipv4Addr::LOCALHOST.into()];
                 (LOCALHOST.to_owned(), both.map(|ip| SocketAddr::new(ip, port)).to_vec())

@@ -1,4 +1,4 @@
-//! Requests to the appliance, one after the other, and their answers as they come.
+//! Requests to the appliance, one after the other, and their streamed answers.
 
 use std::{
     error::Error,
@@ -18,23 +18,23 @@ use tokio::runtime::Runtime;
 use super::Place;
 use crate::{env::http_client, model::Secret};
 
-/// From the first packet to a connection.
+/// The maximum time to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Bytes of a refusal that are read.
+/// Bytes of a refusal that are read at most.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
 
 const JSON: &[u8] = b"application/json";
 
-/// How long the appliance is waited for.
+/// How long to wait for the appliance.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli) enum Patience {
     /// From the request to the end of the answer.
     Whole(Duration),
-    /// Between two signs of life.
+    /// Between two reads.
     Silence(Duration),
 }
 
-/// A running appliance, perhaps.
+/// An appliance that may be running.
 #[derive(Debug)]
 pub(in crate::cli) struct Appliance {
     client: Client,
@@ -46,26 +46,26 @@ pub(in crate::cli) struct Appliance {
 /// Why the appliance did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum ApplianceError {
-    /// The machine gives no sockets or timers.
+    /// The system provides no sockets or timers.
     #[error("cannot start the client")]
     Runtime(#[source] io::Error),
-    /// The HTTP client cannot be made.
+    /// The HTTP client cannot be built.
     #[error("cannot make the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The token holds a line break, or what is no text: name the right file.
+    /// The token holds a line break, or bytes that are not text: name the right file.
     #[error("the token holds characters that no token has")]
     Token,
-    /// Nobody listens there, or the way there is closed: start it, or name another.
+    /// No connection to the address: start the appliance, or name another address.
     #[error("no appliance answers at {url}{}: {reason}", found(.lock.as_ref()))]
     Away {
         /// Its address.
         url: String,
         /// The file that named it.
         lock: Option<PathBuf>,
-        /// What the machine said.
+        /// The system's error message.
         reason: String,
     },
-    /// It said no, with a stable code.
+    /// It refused the request, with a stable code.
     #[error("{code}: {message}")]
     Refused {
         /// For programs.
@@ -73,12 +73,12 @@ pub(in crate::cli) enum ApplianceError {
         /// For people.
         message: String,
     },
-    /// Something else listens there: name the appliance's address.
+    /// Another server listens there: name the appliance's address.
     #[error("{url} answered {status}, but not as an appliance does; is it one?")]
     Foreign {
         /// The whole address.
         url: String,
-        /// What it said.
+        /// The status that it answered.
         status: StatusCode,
     },
 }
@@ -91,14 +91,14 @@ fn found(lock: Option<&PathBuf>) -> String {
 }
 
 impl Appliance {
-    /// Nothing is sent yet.
+    /// Sends nothing yet.
     pub(in crate::cli) fn new(
         place: Place,
         patience: Patience,
         token: Option<&Secret>,
     ) -> Result<Self, ApplianceError> {
         let Place { base, addresses, lock } = place;
-        // A redirect would answer for somebody else.
+        // A redirect would let another server answer.
         let mut builder = http_client()
             .user_agent(concat!("fleetline/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -123,7 +123,7 @@ impl Appliance {
         Ok(Self { client, base, lock, runtime })
     }
 
-    /// Asks with GET for a path below the root.
+    /// Sends GET to a path below the root.
     pub(in crate::cli) fn get(
         &self,
         path: &[&str],
@@ -141,7 +141,7 @@ impl Appliance {
         self.post_with(path, &[], body)
     }
 
-    /// Posts JSON with parameters to a path below the root.
+    /// Posts JSON, with query parameters, to a path below the root.
     pub(in crate::cli) fn post_with(
         &self,
         path: &[&str],
@@ -151,7 +151,7 @@ impl Appliance {
         self.send(self.client.post(self.url(path)).query(parameters).json(body))
     }
 
-    /// Deletes what is at a path below the root.
+    /// Sends DELETE to a path below the root.
     pub(in crate::cli) fn delete(
         &self,
         path: &[&str],
@@ -169,7 +169,7 @@ impl Appliance {
     }
 
     fn send(&self, request: RequestBuilder) -> Result<Answer<'_>, ApplianceError> {
-        // Its timers want the runtime from the first moment.
+        // Its timers need the runtime from the start.
         let sent = self.runtime.block_on(async { request.send().await });
         let response = sent.map_err(|error| ApplianceError::Away {
             url: self.base.to_string().trim_end_matches('/').to_owned(),
@@ -180,7 +180,7 @@ impl Appliance {
     }
 }
 
-/// The innermost cause: those around it say that a request was sent.
+/// The innermost cause: the outer ones only say that a request was sent.
 fn reason(error: &reqwest::Error) -> String {
     let mut innermost: &dyn Error = error;
     while let Some(source) = innermost.source() {
@@ -189,7 +189,7 @@ fn reason(error: &reqwest::Error) -> String {
     innermost.to_string()
 }
 
-/// An answer; its body is read as it comes.
+/// An answer; its body is streamed.
 #[derive(Debug)]
 pub(in crate::cli) struct Answer<'a> {
     runtime: &'a Runtime,
@@ -203,7 +203,7 @@ impl Answer<'_> {
         self.response.status()
     }
 
-    /// The answer, if it is what was asked for: a success, and JSON.
+    /// The answer, if it is a success and JSON.
     pub(in crate::cli) fn wanted(self) -> Result<Self, ApplianceError> {
         let content_type = self.response.headers().get(CONTENT_TYPE);
         let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(JSON));
@@ -214,7 +214,7 @@ impl Answer<'_> {
         }
     }
 
-    /// For a body that makes no sense.
+    /// For a body that cannot be understood.
     pub(in crate::cli) fn foreign(&self) -> ApplianceError {
         let url = self.response.url().to_string();
         ApplianceError::Foreign { url, status: self.status() }
@@ -236,7 +236,7 @@ impl Read for Answer<'_> {
     }
 }
 
-/// What an answer that is no success says.
+/// The error of an unsuccessful answer.
 fn refusal(answer: Answer<'_>) -> ApplianceError {
     #[derive(Deserialize)]
     struct Body {

@@ -1,8 +1,9 @@
-//! The running appliance, as commands find and ask it.
+//! The running appliance: how commands find it and send requests to it.
 //!
-//! `--url` names it; without one its data directory does, whose `lock` file holds the addresses of
-//! whoever ran on it last. The file stays when that one ends, so it says where to look and not that
-//! somebody is there. A listener on every address (`0.0.0.0`, `[::]`) is asked over loopback.
+//! `--url` names it. Without this option, the `lock` file in the data directory holds the addresses
+//! of the last appliance that ran on it. The file stays when that appliance ends, so it does not
+//! prove that one is running. For a listener on every address (`0.0.0.0`, `[::]`), loopback is
+//! used.
 
 mod address;
 mod client;

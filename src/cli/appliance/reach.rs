@@ -23,7 +23,7 @@ pub(in crate::cli) struct Reach {
 }
 
 impl Reach {
-    /// The appliance; nothing is sent yet.
+    /// The appliance; sends nothing yet.
     pub(in crate::cli) fn appliance(
         &self,
         sources: &Sources,

@@ -1,4 +1,4 @@
-//! `check`: is everything that was written right, and does what it names answer?
+//! `check`: are the configuration files correct, and are the servers that they name reachable?
 
 mod online;
 mod rules;

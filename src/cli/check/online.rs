@@ -1,4 +1,4 @@
-//! What `check --online` asks of the store and of the machine.
+//! What `check --online` checks on the store and on the machine.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -18,22 +18,22 @@ use crate::{
 /// How long a store may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// Descriptors that are needed for anything else than connections of vehicles.
+/// File descriptors for everything except connections of vehicles.
 const OTHER_DESCRIPTORS: u64 = 256;
 
-/// What a store answers to a request without any line, once it has let us in and found the
-/// database: besides a success, these words.
+/// The possible answers of a store to a request without any line, after successful authentication
+/// and if the database exists: besides a success, these texts.
 const EMPTY_WORDS: [&str; 4] =
     ["requires points", "incoming write was empty", "lines is null", "line num is invalid"];
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) problems: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
-/// Asks the store, and holds the machine against the configuration.
+/// Checks the store, and compares the machine with the configuration.
 pub(super) fn look(resolved: &Resolved) -> Found {
     let mut found = Found::default();
     store(resolved, &mut found);
@@ -44,7 +44,7 @@ pub(super) fn look(resolved: &Resolved) -> Found {
     found
 }
 
-/// Whether each server is reachable, lets us in and has the database: a write without lines.
+/// Whether each server is reachable, authorises us and has the database: a write without lines.
 fn store(resolved: &Resolved, found: &mut Found) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
@@ -52,7 +52,7 @@ fn store(resolved: &Resolved, found: &mut Found) {
         Err(error) => return found.problems.push(format!("cannot ask the store: {error}")),
     };
     if resolved.store.target.kind() == Kind::Embedded {
-        // It lies in the data directory, and may be open.
+        // It is in the data directory, and may be open.
         return runtime.block_on(types::look_into_files(resolved, found));
     }
     let mut options = resolved.store.clone();
@@ -85,13 +85,13 @@ fn store(resolved: &Resolved, found: &mut Found) {
         let looked = runtime.block_on(store.look(endpoint));
         administered(url, looked, resolved.offline.limits.time_past, found);
     }
-    // A store that takes nothing is not asked for more.
+    // A store that refuses writes is not checked further.
     if found.problems.len() == before {
         runtime.block_on(types::look(resolved, store, found));
     }
 }
 
-/// What a server tells of its health, and of how long it keeps points.
+/// What a server reports about its health and about its retention period.
 #[cfg(feature = "influxdb2")]
 fn administered(
     url: &str,
@@ -102,7 +102,7 @@ fn administered(
     let looked = match looked {
         Ok(Some(looked)) => looked,
         Ok(None) => return,
-        // A token that may only write does not let itself be looked at.
+        // A token with only the write permission cannot read this.
         Err(why) => return found.warnings.push(format!("store.urls: `{url}`: {why}")),
     };
     if let Some(fault) = looked.fault {
@@ -118,7 +118,7 @@ fn administered(
     }
 }
 
-/// Whether the data directory, or what it is to be made in, can be written to.
+/// Whether the data directory, or the directory in which it will be created, is writable.
 fn writable(dir: &Path, found: &mut Found) {
     let existing = existing(dir);
     if let Err(error) = access(existing, Access::WRITE_OK | Access::EXEC_OK) {
@@ -129,7 +129,7 @@ fn writable(dir: &Path, found: &mut Found) {
     }
 }
 
-/// Whether the disk has what the configuration may take of it.
+/// Whether the disk has the space that the configuration may use.
 fn room(resolved: &Resolved, dir: &Path, found: &mut Found) {
     let Ok(free) = RealDisk.free_bytes(existing(dir)) else { return };
     let may_take = resolved.spool.bytes_max.saturating_add(resolved.dead_letter.bytes_max);
@@ -143,7 +143,7 @@ fn room(resolved: &Resolved, dir: &Path, found: &mut Found) {
     }
 }
 
-/// Whether as many connections as configured can be open.
+/// Whether the configured number of connections can be open.
 fn descriptors(resolved: &Resolved, found: &mut Found) {
     let Some(most) = getrlimit(Resource::Nofile).maximum else { return };
     let connections = most.saturating_sub(OTHER_DESCRIPTORS);
@@ -156,7 +156,7 @@ fn descriptors(resolved: &Resolved, found: &mut Found) {
     }
 }
 
-/// The directory, or the nearest one above it that is there.
+/// The directory, or the nearest parent that exists.
 fn existing(dir: &Path) -> &Path {
     let there = dir.ancestors().find(|path| path.try_exists().unwrap_or(false));
     there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))

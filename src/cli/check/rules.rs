@@ -1,4 +1,4 @@
-//! `check --rules`: which rule decides what somebody may do.
+//! `check --rules`: which rule decides what a user may do.
 
 use std::{path::Path, sync::Arc};
 
@@ -10,10 +10,10 @@ use crate::{
     config::{self, Sources},
 };
 
-/// Who stands for nobody that is verified.
+/// Stands for an anonymous client.
 const ANONYMOUS: &str = "-";
 
-/// Tells whether `USER` may, and which rule says so; exit code 1 if not.
+/// Prints whether `USER` is allowed, and which rule decides it; exit code 1 if not.
 pub(super) fn explain(
     question: &[String],
     client_id: Option<&str>,
@@ -59,7 +59,7 @@ pub(super) fn explain(
     if may { Ok(()) } else { Err(Failure::Reported(1)) }
 }
 
-/// What decided, as a place that an editor opens where there is one.
+/// What decided; a rule as a location that an editor can open.
 fn place(decided: Decided, file: Option<&Path>) -> String {
     match (decided, file) {
         (Decided::Rule(line), Some(file)) => format!("{}:{line}", file.display()),

@@ -59,8 +59,8 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// Says what is wrong on standard error, one problem a line, or that nothing is. What is allowed
-/// and most likely not meant is a `warning:` line there and no failure.
+/// Prints the errors on standard error, one problem a line, or that there are none. What is allowed
+/// and most likely not intended is a `warning:` line there and no failure.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,
@@ -72,8 +72,7 @@ pub(in crate::cli) fn run(
     }
     let mut problems: Vec<String> = Vec::new();
     let mut warnings: Vec<String> = Vec::new();
-    // Schemas are looked at even if the appliance could not start, as long as it is known where
-    // they are.
+    // Schemas are checked even if the appliance could not start, as long as their folder is known.
     let offline = match config::load(sources) {
         Ok(resolved) => {
             warnings.extend(no_token(&resolved.store.target));
@@ -104,7 +103,7 @@ pub(in crate::cli) fn run(
                 problems.extend(schema_problems(dir, &wrong));
                 warnings.extend(schema_problems(dir, &doubtful));
                 let unreached = plans.registry().problems_of_unreached();
-                // While there is no mapping, nothing says which schemas matter: all are looked at.
+                // Without a mapping it is unknown which schemas matter: all are checked.
                 if mappings == 0 {
                     warnings.push(app::no_mappings(dir));
                     problems.extend(schema_problems(dir, &unreached));
@@ -136,7 +135,7 @@ pub(in crate::cli) fn run(
     }
 }
 
-/// Everything that is told.
+/// Everything that is printed.
 struct Told {
     mappings: usize,
     problems: Vec<String>,
@@ -178,7 +177,7 @@ impl Told {
     }
 }
 
-/// The payloads that are to be tried, each with what became of it.
+/// The payloads to try, each with its result.
 fn tried(
     arguments: &Arguments,
     offline: &Offline,
@@ -202,7 +201,7 @@ fn tried(
     Ok(trials)
 }
 
-/// Whether TLS could be spoken with the files that are named.
+/// Whether TLS works with the named files.
 fn check_certificates(
     options: &TlsOptions,
     problems: &mut Vec<String>,
@@ -217,14 +216,14 @@ fn check_certificates(
     }
 }
 
-/// `InfluxDB` 2 asks everybody for a token.
+/// `InfluxDB` 2 requires a token.
 fn no_token(target: &Target) -> Option<String> {
     let is_open = matches!(target, Target::InfluxDb2(options) if options.token.is_none());
     let text = "store.token: not set, and influxdb2 lets nobody write without one";
     is_open.then(|| text.to_owned())
 }
 
-/// Servers beyond the shards get nothing to store.
+/// More servers than shards: the further ones get no data.
 fn idle_servers(store: &store::Options) -> Option<String> {
     let (n_urls, n_shards) = (store.urls.len(), store.shards.as_usize());
     let text = format!(
@@ -235,7 +234,7 @@ fn idle_servers(store: &store::Options) -> Option<String> {
     (n_urls > n_shards).then_some(text)
 }
 
-/// What is said about an environment variable with our prefix that is no key.
+/// The message about an environment variable with our prefix that is no key.
 pub(in crate::cli) fn no_key(variable: &str) -> String {
     format!("environment variable {variable} is no key of the configuration and is ignored")
 }

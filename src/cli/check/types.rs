@@ -1,4 +1,4 @@
-//! Whether the fields that mappings write have other types in the store already.
+//! Whether the store already has other types for fields that mappings write.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::{
     telemetry::{HealthBoard, Metrics},
 };
 
-/// Reads the types of every measurement that a mapping writes. A store that does not let itself be
-/// read is told, and no fault: points are written all the same.
+/// Reads the types of every measurement that a mapping writes. A store that cannot be read is
+/// reported, but not as an error: points are written all the same.
 pub(super) async fn look(resolved: &Resolved, store: Arc<Store>, found: &mut Found) {
     let Some(catalog) = catalog(resolved) else { return };
     let engine = QueryEngine::new(EngineParts {
@@ -34,11 +34,11 @@ pub(super) async fn look(resolved: &Resolved, store: Arc<Store>, found: &mut Fou
     }
 }
 
-/// Looks into the files of the embedded store, which may be open elsewhere.
+/// Reads the files of the embedded store, which may be open in another process.
 pub(super) async fn look_into_files(resolved: &Resolved, found: &mut Found) {
     let Target::Embedded(options) = &resolved.store.target else { return };
     if !matches!(options.dir.try_exists(), Ok(true)) {
-        // Nothing has ever run on it.
+        // No appliance has run on it yet.
         return;
     }
     let Some(catalog) = catalog(resolved) else { return };
@@ -51,7 +51,7 @@ pub(super) async fn look_into_files(resolved: &Resolved, found: &mut Found) {
     }
 }
 
-/// What the mappings write; nothing where they are wrong, which whoever checks them tells.
+/// What the mappings write; nothing if they are wrong, which the check of the mappings reports.
 fn catalog(resolved: &Resolved) -> Option<Catalog> {
     Plans::load(&resolved.offline.mapping).ok().map(|plans| plans.catalog().clone())
 }

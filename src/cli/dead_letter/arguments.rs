@@ -144,7 +144,7 @@ pub(super) struct Change {
 }
 
 impl Wanted {
-    /// As the log reads it.
+    /// As a filter of the dead-letter log.
     pub(super) fn filter(self, now: UnixNanos) -> Result<LetterFilter, Failure> {
         let moment = |text: Option<String>| text.map(|text| moment::parse(&text, now)).transpose();
         let filter = LetterFilter {
@@ -165,7 +165,7 @@ impl Wanted {
 }
 
 impl Change {
-    /// As the log reads it; all letters only where that is said.
+    /// As a filter of the dead-letter log; all letters only with `--all`.
     pub(super) fn filter(wanted: Wanted, all: bool) -> Result<LetterFilter, Failure> {
         let filter = wanted.filter(SystemClock::start().wall())?;
         let text = match (filter.is_all(), all) {
@@ -177,7 +177,7 @@ impl Change {
     }
 }
 
-/// Does what is asked for.
+/// Runs the subcommand.
 pub(in crate::cli) fn run(
     arguments: Arguments,
     sources: &Sources,

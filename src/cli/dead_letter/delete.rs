@@ -48,7 +48,7 @@ pub(super) fn run(
     }
 }
 
-/// As the API reads a filter.
+/// The filter as parameters of the API.
 pub(super) fn parameters(filter: &LetterFilter) -> Vec<(&'static str, String)> {
     let mut parameters = Vec::new();
     parameters.extend(filter.causes.iter().map(|cause| ("cause", cause.to_string())));

@@ -1,5 +1,5 @@
-//! `dead-letter`: what was set aside. Lists, shows and exports are read from the data directory
-//! without its lock; what changes something is asked of the running appliance.
+//! `dead-letter`: the messages and points that were set aside. Lists, shows and exports read the
+//! data directory without its lock; changes are requests to the running appliance.
 
 mod arguments;
 mod delete;

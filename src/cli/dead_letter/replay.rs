@@ -1,4 +1,4 @@
-//! Asks the running appliance to send letters on their way again.
+//! Asks the running appliance to process letters again.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -19,7 +19,7 @@ use crate::{
     config::Sources,
 };
 
-/// Letters of one request: so that each is answered soon, and what is done can be shown.
+/// Letters of one request: small enough for a quick answer and for progress output.
 const LETTERS_A_REQUEST: usize = 1000;
 
 /// What the API answers.

@@ -24,14 +24,14 @@ use crate::{
 /// Bytes of a payload in a row of `show`.
 const HEX_ROW: usize = 16;
 
-/// There is no such letter; the operator lists them.
+/// There is no such letter; the operator can list them.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no dead letter {id}; `fleetline dead-letter list` shows all")]
 struct NoLetter {
     id: LetterId,
 }
 
-/// One letter whole.
+/// One letter in full.
 pub(super) fn one(
     id: LetterId,
     json: bool,
@@ -48,7 +48,7 @@ pub(super) fn one(
     }
 }
 
-/// Those that match, as JSON lines, to standard output or into a new file.
+/// Matching letters, as JSON lines, to standard output or into a new file.
 pub(super) fn export(
     wanted: Wanted,
     file: Option<PathBuf>,
@@ -73,7 +73,7 @@ pub(super) fn export(
     if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
 }
 
-/// The file of an export cannot be written; the operator names another.
+/// The file of an export cannot be written; the operator names another one.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write `{}`", path.display())]
 struct ExportError {
@@ -82,7 +82,7 @@ struct ExportError {
     source: io::Error,
 }
 
-/// Those that match, one a line.
+/// Matching letters, one a line.
 pub(super) fn list(arguments: List, sources: &Sources, output: &mut Output) -> Result<(), Failure> {
     let List { wanted, limit, json } = arguments;
     let mut left = limit.unwrap_or(usize::MAX);
@@ -100,7 +100,7 @@ pub(super) fn list(arguments: List, sources: &Sources, output: &mut Output) -> R
     if is_whole { Ok(()) } else { Err(Failure::Reported(1)) }
 }
 
-/// Gives those that match as long as they are wanted; tells whether all could be read.
+/// Passes matching letters on until no more are wanted; returns whether all could be read.
 fn each(
     wanted: Wanted,
     sources: &Sources,
@@ -115,7 +115,7 @@ fn each(
                     break;
                 }
             }
-            // The letters behind it still come.
+            // The letters after it are still read.
             Err(error @ ListError::Letter { .. }) => {
                 is_whole = false;
                 complain(Chain(&error));
@@ -126,7 +126,7 @@ fn each(
     Ok(is_whole)
 }
 
-/// Those that match, read without the lock.
+/// Matching letters, read without the lock.
 pub(super) fn read(wanted: Wanted, sources: &Sources) -> Result<Letters, Failure> {
     let filter = wanted.filter(SystemClock::start().wall())?;
     let dir = config::load_offline(sources)?.dead_letter_dir();
@@ -134,8 +134,8 @@ pub(super) fn read(wanted: Wanted, sources: &Sources) -> Result<Letters, Failure
         .map_err(Failure::failed)
 }
 
-/// Id, time, cause, vehicle, mapping, topic, what exactly, and what the store said; control
-/// characters made visible.
+/// Id, time, cause, vehicle, mapping, topic, detail, and the store's message; control characters
+/// are made visible.
 fn row(id: LetterId, letter: &DeadLetter) -> String {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let DeadLetter { time, vehicle, topic, mapping, cause, detail, answer, .. } = letter;

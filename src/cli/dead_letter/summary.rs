@@ -1,4 +1,4 @@
-//! Sums letters up, read without the lock.
+//! Counts letters, read without the lock.
 
 use super::{arguments::Summary as Arguments, show::read};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     dead_letter::{CauseSummary, Remedy, Summary, summarize},
 };
 
-/// Prints how many letters there are, of what and whose, and what to do.
+/// Prints how many letters there are by cause and vehicle, and what to do.
 pub(super) fn run(
     arguments: Arguments,
     sources: &Sources,
@@ -48,7 +48,7 @@ fn tell(cause: &CauseSummary, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Each vehicle with its letters, and all others together.
+/// Each vehicle with the number of its letters, and all others together.
 fn vehicles(cause: &CauseSummary) -> String {
     let CauseSummary { vehicles, other_vehicles, without_vehicle, .. } = cause;
     let named = vehicles.iter().map(|of| format!("{} {}", of.vehicle, of.letters));

@@ -1,7 +1,6 @@
-//! Three questions, as they would be typed, and what the appliance answers.
+//! Three queries, as a user would type them, and the appliance's answers.
 //!
-//! They are asked over HTTP at the printed address, as anybody would: what is shown is what a user
-//! gets.
+//! They are sent over HTTP to the printed address, as by any client: a user gets the same answers.
 
 use std::time::Duration;
 
@@ -18,14 +17,14 @@ use crate::{
     model::{Column, Row},
 };
 
-/// A question that takes longer is of no use on a board.
+/// A slower query is of no use on a board.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What the fleet's messages become.
+/// The measurement of the fleet's messages.
 const MEASUREMENT: &str = "telemetry";
-/// What stands before the second line of a command.
+/// The indent of a command's second line.
 const INDENT: &str = "      ";
 
-/// Asks the same three questions again and again.
+/// Sends the same three queries again and again.
 #[derive(Debug)]
 pub(super) struct Questions {
     client: reqwest::Client,
@@ -42,21 +41,21 @@ struct Question {
 
 #[derive(Debug)]
 enum Request {
-    /// The parameters of a portable question about [`MEASUREMENT`]; each is an option, too.
+    /// The parameters of a portable query of [`MEASUREMENT`]; each is an option, too.
     Portable(&'static [(&'static str, &'static str)]),
     Sql(&'static str),
 }
 
-/// What came of a question.
+/// The result of a query.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) title: &'static str,
-    /// The command, in pieces that stay on one line.
+    /// The command, in pieces that are not broken across lines.
     pieces: Vec<String>,
     outcome: Result<Answered, String>,
 }
 
-/// An answer, typed and as it came.
+/// An answer: typed rows, and the JSON as received.
 #[derive(Clone, Debug)]
 struct Answered {
     columns: Vec<Column>,
@@ -70,14 +69,14 @@ const BY_MODEL: &str = "SELECT model, count(DISTINCT vin) AS vehicles, \
     FROM telemetry WHERE time > now() - duration('10m') GROUP BY model ORDER BY model";
 
 impl Questions {
-    /// At an API's address; `program` is how this program was called.
+    /// Queries an API's address; `program` is the name by which this program was called.
     pub(super) fn new(api: &str, program: String) -> Result<Self, DemoError> {
         let client = http_client().timeout(TIMEOUT).build();
         let client = client.map_err(DemoError::Client)?;
         Ok(Self { client, api: api.to_owned(), program, questions: questions() })
     }
 
-    /// Asks all of them.
+    /// Sends all of them.
     pub(super) async fn ask(&self) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(self.questions.len());
         for question in &self.questions {
@@ -114,7 +113,7 @@ impl Questions {
 }
 
 impl Question {
-    /// The command that asks it.
+    /// The command for this query.
     fn pieces(&self, program: &str, api: &str) -> Vec<String> {
         let mut pieces = vec![format!("$ {} query", quoted(program))];
         match self.request {
@@ -156,7 +155,7 @@ fn questions() -> [Question; 3] {
     ]
 }
 
-/// Gathers the rows of an answer.
+/// Collects the rows of an answer.
 #[derive(Debug, Default)]
 struct Gathered {
     columns: Vec<Column>,
@@ -185,13 +184,14 @@ impl Answered {
 }
 
 impl Answer {
-    /// One that has not come.
+    /// An answer that was not received.
     #[cfg(test)]
     pub(super) fn failed(title: &'static str, trouble: &str) -> Self {
         Self { title, pieces: vec!["$ fleetline".to_owned()], outcome: Err(trouble.to_owned()) }
     }
 
-    /// The command as it would be typed, on lines of at most so many columns where pieces allow.
+    /// The command as a user would type it, in lines of at most `width` columns if the pieces
+    /// allow.
     pub(super) fn typed(&self, width: Option<usize>) -> Vec<String> {
         match width {
             Some(width) => broken(&self.pieces, width),
@@ -221,15 +221,15 @@ impl Answer {
     }
 }
 
-/// A word as a shell takes it; ours hold no quotes, dollars or backslashes that double ones let
-/// through.
+/// A word as an argument for a shell; our words hold no quotes, dollars or backslashes, which
+/// double quotes do not protect.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if word.chars().all(is_plain) { word.to_owned() } else { format!("\"{word}\"") }
 }
 
-/// Breaks a command between pieces with the mark by which a shell reads on, inside of double quotes
-/// too.
+/// Breaks a command between pieces with the shell's continuation mark, which works inside double
+/// quotes too.
 fn broken(pieces: &[String], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for piece in pieces {
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn the_command_line_takes_what_is_shown() {
         for answer in asked() {
-            // As a shell splits it: our only quotes are around the whole of a word.
+            // As a shell splits it: our only quotes enclose a whole word.
             let text = answer.typed(None).concat();
             let quoted = text.trim_start_matches("$ ").split('"').enumerate();
             let words = quoted.flat_map(|(at, part)| match at % 2 {

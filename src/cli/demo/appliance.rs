@@ -1,5 +1,5 @@
-//! The appliance beside the fleet: its temporary folder, `serve` on a thread, stopped by a word,
-//! where it is found, and why a demo could not be given.
+//! The appliance beside the fleet: its temporary folder, `serve` on a thread, its stop, its
+//! addresses, and the errors of a demo.
 
 use std::{
     io,
@@ -26,17 +26,17 @@ use crate::{
 const PREFIX: &str = "fleetline-demo-";
 /// Lines of the log that are shown at the end.
 const LOG_LINES_MAX: usize = 20;
-/// An appliance that is stopped at once may still be making files while they are removed.
+/// An appliance that is stopped at once may still create files during the removal.
 const REMOVE_TRIES: usize = 5;
-/// How long its stop may take; the store is a local file.
+/// The maximum time for its stop; the store is a local file.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// A folder of its own, gone when this is.
+/// A folder of its own, removed on drop.
 #[derive(Debug)]
 pub(super) struct Folder(TempDir);
 
 impl Folder {
-    /// Makes it and writes the shipped schemas, for the appliance to load as it always does.
+    /// Creates it and writes the shipped schemas, which the appliance loads as usual.
     pub(super) fn make() -> Result<Self, DemoError> {
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir();
         let folder = Self(made.map_err(DemoError::Folder)?);
@@ -59,7 +59,7 @@ impl Folder {
         self.0.path()
     }
 
-    /// Where the log goes.
+    /// The log file.
     pub(super) fn log(&self) -> PathBuf {
         self.path().join("demo.log")
     }
@@ -68,7 +68,7 @@ impl Folder {
         self.path().join("schemas")
     }
 
-    /// The demo's own configuration below what was set on the command line.
+    /// The demo's own configuration; settings of the command line override it.
     pub(super) fn sources(&self, sources: &Sources) -> Sources {
         let own = [
             format!("data-dir={}", self.path().join("data").display()),
@@ -76,7 +76,7 @@ impl Folder {
             "store.kind=embedded".to_owned(),
             "mqtt.listen=[\"127.0.0.1:0\"]".to_owned(),
             "http.listen=127.0.0.1:0".to_owned(),
-            // Enough for a demo, and it takes little of a small /tmp.
+            // Enough for a demo, and uses little of a small /tmp.
             "spool.segment-size=4MiB".to_owned(),
             "telemetry.log=warn".to_owned(),
         ];
@@ -91,7 +91,7 @@ impl Folder {
         last.iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// Removes it with all that is in it.
+    /// Removes it with its contents.
     pub(super) fn remove(self) -> io::Result<()> {
         let path = self.path().to_owned();
         let mut removed = self.0.close();
@@ -115,7 +115,7 @@ pub(super) struct Appliance {
 }
 
 impl Appliance {
-    /// Starts it, and waits until it takes messages and questions.
+    /// Starts it, and waits until it accepts messages and queries.
     pub(super) async fn start(resolved: Resolved) -> Result<Self, Failure> {
         let schemas = resolved.offline.mapping.dir.clone();
         let (stop, asked) = oneshot::channel();
@@ -124,19 +124,19 @@ impl Appliance {
         let run = move || {
             let on_ready = |ready: &Ready| drop(is_ready.send(ready.clone()));
             let outcome = app::run(&resolved, DRAIN, Until::Asked(asked), on_ready);
-            // Nobody listens after a stop at once.
+            // There is no receiver after an immediate stop.
             drop(has_ended.send(outcome));
         };
         let spawned = thread::Builder::new().name("appliance".to_owned()).spawn(run);
         spawned.map_err(|source| DemoError::Start { what: "thread", source })?;
         match ready.await {
             Ok(ready) => Ok(Self { ready, stop: Some(stop), ended, schemas }),
-            // It has ended before it was ready, and says why.
+            // It ended before it was ready; its error says why.
             Err(_) => Err(Self::why(&mut ended, schemas).await),
         }
     }
 
-    /// Waits until it ends by itself, which it should not; may be dropped and called again.
+    /// Waits until it ends unexpectedly; may be dropped and called again.
     pub(super) async fn lost(&mut self) -> Failure {
         Self::why(&mut self.ended, self.schemas.clone()).await
     }
@@ -162,16 +162,16 @@ impl Appliance {
     }
 }
 
-/// Addresses, the folder, and who speaks what.
+/// The addresses, the folder, and the formats of the vehicles.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Places {
     /// The root of the API.
     pub(super) api: String,
     pub(super) mqtt: String,
-    /// With the schemas, the log, and the data unless it is kept elsewhere; removed at the end.
+    /// Holds the schemas, the log, and the data unless it is kept elsewhere; removed at the end.
     pub(super) folder: PathBuf,
     pub(super) data: PathBuf,
-    /// Vehicles that speak protobuf, and those that speak Avro.
+    /// Vehicles that send protobuf, and those that send Avro.
     pub(super) protobuf: usize,
     pub(super) avro: usize,
 }
@@ -189,7 +189,7 @@ impl Places {
         }
     }
 
-    /// The same in short, for a board that has more to show.
+    /// The same in short, for a full board.
     pub(super) fn short(&self) -> [String; 3] {
         let Self { api, mqtt, folder, .. } = self;
         [
@@ -218,30 +218,30 @@ impl Places {
     }
 }
 
-/// A demo could not be given, or not go on.
+/// A demo could not start, or could not continue.
 #[derive(Debug, Error)]
 pub(super) enum DemoError {
-    /// There is no temporary folder to be had. Set TMPDIR to one that can be written.
+    /// No temporary folder can be created. Set TMPDIR to a writable one.
     #[error("cannot make a temporary folder")]
     Folder(#[source] io::Error),
-    /// A schema cannot be written into it.
+    /// A schema cannot be written into the folder.
     #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// The system gave no thread, or no signals.
+    /// The system gave no thread, or no signal handler.
     #[error("cannot start a {what}")]
     Start {
         what: &'static str,
         #[source]
         source: io::Error,
     },
-    /// A thread of ours ended without a word, by a panic that standard error tells.
+    /// A thread of ours ended by a panic, which is printed on standard error.
     #[error("the {what} ended by itself")]
     Gone { what: &'static str },
-    /// The fleet has nothing to say.
+    /// The fleet's messages cannot be built.
     #[error("cannot encode what the fleet says")]
     Shape(#[source] ShapeError),
     /// The commands of the shipped files cannot be read.

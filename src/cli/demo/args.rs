@@ -68,7 +68,7 @@ fn history(text: &str) -> Result<Duration, String> {
 }
 
 impl Arguments {
-    /// From one message of a vehicle to its next.
+    /// Time between two messages of a vehicle.
     pub(super) fn step(&self) -> Duration {
         Duration::from_secs_f64(1.0 / self.rate)
     }

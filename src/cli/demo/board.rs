@@ -1,6 +1,6 @@
 //! The board: a status, addresses and answers as the lines of a terminal's page.
 //!
-//! Pure: a size goes in, lines come out. What does not fit below the figures is shown in turn.
+//! Pure: a size goes in, lines come out. Blocks that do not fit below the figures take turns.
 
 use console::{StyledObject, style};
 use indicatif::HumanCount;
@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{cli::present, simulator::CommandCounts};
 
-/// Lower than this, there are no empty lines in the head.
+/// With fewer rows, there are no empty lines in the head.
 const ROWS_AIRY: usize = 30;
-/// Looks that an answer stays where not all of them fit.
+/// How many looks an answer stays if not all of them fit.
 const LOOKS_A_TURN: usize = 8;
 /// Columns of the labels on the left.
 const LABEL: usize = 14;
@@ -119,7 +119,7 @@ fn figures(status: &Status, places: &Places) -> Vec<String> {
     lines
 }
 
-/// A label, a figure at the right of its column, and what it is about.
+/// A label, a figure right-aligned in its column, and its description.
 fn figure(label: &str, value: StyledObject<String>, about: String) -> String {
     let label = style(format!("{label:<LABEL$}")).dim();
     format!("  {label}{value:>VALUE$}   {about}").trim_end().to_owned()
@@ -137,7 +137,7 @@ fn good(text: String, is_good: bool) -> StyledObject<String> {
     if is_good { style(text).green() } else { style(text).red().bold() }
 }
 
-/// What was asked, as it would be typed, and the answer.
+/// A query, as a user would type it, and its answer.
 fn block(answer: &Answer, columns: usize) -> Vec<String> {
     let mut lines = vec![style(answer.title).bold().to_string()];
     let typed = answer.typed(Some(columns));
@@ -147,10 +147,10 @@ fn block(answer: &Answer, columns: usize) -> Vec<String> {
     lines
 }
 
-/// As many blocks as fit, beginning with the one whose turn it is; that one at least, cut.
+/// As many blocks as fit, beginning with block `turn`; at least that one, cut to fit.
 fn in_turn(blocks: Vec<Vec<String>>, room: usize, turn: usize) -> Vec<String> {
     let all: usize = blocks.iter().map(Vec::len).sum();
-    // The last line of the last block holds nothing.
+    // The last line of the last block is empty.
     let first = if all <= room + 1 { 0 } else { turn % blocks.len().max(1) };
     let mut lines = Vec::new();
     for at in 0..blocks.len() {
@@ -191,7 +191,7 @@ pub(super) fn speed(rate: f64) -> String {
     if rate < 100.0 { format!("{rate:.1}") } else { HumanCount(whole).to_string() }
 }
 
-/// Minutes and seconds, hours before them if there are any.
+/// Minutes and seconds, with hours if there are any.
 pub(super) fn clock(seconds: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,

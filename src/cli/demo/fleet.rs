@@ -21,17 +21,17 @@ use crate::{
     },
 };
 
-/// Connections a second that are begun: a fleet of 50 is there at once, one of 5,000 in 5 s.
+/// New connections a second: a fleet of 50 connects at once, one of 5,000 in 5 s.
 const CONNECT_RATE: f64 = 1_000.0;
-/// How long the fleet may take to connect over that, and its last answers to come.
+/// The additional time for the fleet to connect, and for its last acknowledgements to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages of a vehicle that may be unacknowledged.
+/// The maximum of unacknowledged messages of a vehicle.
 const WINDOW: usize = 32;
 const KEEP_ALIVE_SECS: u16 = 60;
-/// The same fleet every time, so that what is said about it stays true.
+/// The same fleet every time, so that statements about it stay true.
 const SEED: u64 = 1;
 
-/// What the fleet has seen so far.
+/// What the fleet has counted so far.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) phase: Phase,
@@ -41,7 +41,7 @@ pub(super) struct Seen {
     pub(super) cpu: Duration,
 }
 
-/// A fleet under way.
+/// A running fleet.
 #[derive(Debug)]
 pub(super) struct Fleet {
     pub(super) protobuf: usize,
@@ -52,7 +52,7 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the fleet. Its first messages are as old as the history that was asked for.
+    /// Starts the fleet. Its first messages are as old as the requested history.
     pub(super) fn start(arguments: &Arguments, target: SocketAddr) -> Result<Self, DemoError> {
         let clock = SystemClock::start();
         let vehicles = usize::try_from(arguments.vehicles).unwrap_or(usize::MAX);
@@ -80,7 +80,7 @@ impl Fleet {
         };
         let options = LoadOptions {
             target,
-            // Its acknowledgements say no where 3.1.1 has only one word.
+            // Its PUBACKs can refuse with a reason code, which 3.1.1 cannot.
             version: Version::V5,
             qos: Qos::AtLeastOnce,
             window: WINDOW,
@@ -109,7 +109,7 @@ impl Fleet {
         let run = move || {
             let load = Load::new(options, &script, None, &clock);
             let outcome = load.and_then(|load| load.run(&stopped, &mut onlooker));
-            // Nobody listens after a stop at once.
+            // There is no receiver after an immediate stop.
             drop(has_ended.send(outcome));
         };
         let spawned = thread::Builder::new().name("fleet".to_owned()).spawn(run);
@@ -121,12 +121,12 @@ impl Fleet {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Tells the vehicles to stop; [`Fleet::ended`] tells when the last answer has come.
+    /// Stops the vehicles; [`Fleet::ended`] returns after the last acknowledgement.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until the fleet is back; may be dropped and called again until it has answered.
+    /// Waits until the fleet has ended; may be dropped and called again until it has answered.
     pub(super) async fn ended(&mut self) -> Result<Outcome, DemoError> {
         match (&mut self.ended).await {
             Ok(outcome) => outcome.map_err(DemoError::Load),
@@ -135,7 +135,7 @@ impl Fleet {
     }
 }
 
-/// Keeps for the board what the fleet's thread sees.
+/// Keeps the fleet thread's counts for the board.
 #[derive(Debug)]
 struct Onlooker(Arc<Mutex<Seen>>);
 

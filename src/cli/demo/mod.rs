@@ -1,4 +1,4 @@
-//! `fleetline demo`: the appliance, a fleet that drives, and what it answers, in one process.
+//! `fleetline demo`: the appliance, a driving fleet and live queries, in one process.
 //!
 //! ```text
 //!  thread "fleet"                     thread "appliance"
@@ -7,18 +7,18 @@
 //!      └────────── this thread ──HTTP────┘   signals, a look a second, the board
 //! ```
 //!
-//! Nothing is made up: the appliance is the one of `serve`, the vehicles are those of `simulate`
-//! and speak MQTT over real sockets, figures come from acknowledgements that were read and from the
-//! appliance's API, and the answers to the questions come over HTTP.
+//! Nothing is faked: the appliance is the one of `serve`, the vehicles are those of `simulate` and
+//! use MQTT over real sockets, the figures come from received acknowledgements and from the
+//! appliance's API, and the answers to the queries come over HTTP.
 //!
 //! # The life of a demo
-//! A temporary folder with the shipped schemas → the [`appliance`] on free ports → its
-//! addresses, said first → the [`fleet`] starts, each vehicle with what it drove before → looks
-//! ([`status`]) and [`answers`], as [`show`] has it → a signal, or the end of the time: first the
-//! fleet stops and its last acknowledgements come in, then everything is stored, then the appliance
-//! stops as `serve` does, and the folder goes.
+//! A temporary folder with the shipped schemas → the [`appliance`] on free ports → its addresses,
+//! printed first → the [`fleet`] starts, each vehicle with its history → looks ([`status`]) and
+//! [`answers`], in the form of [`show`] → a signal, or the end of the time: first the fleet stops
+//! and its last acknowledgements arrive, then everything is stored, then the appliance stops as
+//! `serve` does, and the folder is removed.
 //!
-//! A second signal skips the waiting, not the removal of the folder.
+//! A second signal skips the waiting, but not the removal of the folder.
 
 mod answers;
 mod appliance;

@@ -1,5 +1,5 @@
-//! A push to those that charge too hot: asked for once over the API, as anybody would, and its
-//! report followed.
+//! A push to vehicles that charge at too high a temperature: requested once over the API, as by any
+//! client; its report is then followed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,10 +10,10 @@ use serde_json::{Value as Json, json};
 use super::appliance::DemoError;
 use crate::env::http_client;
 
-/// A push is frozen and durable before its answer.
+/// The vehicles of a push are fixed and durable before its answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The question, who is told what, and what is to be seen afterwards.
+/// The query, the command and the expected effect.
 fn request() -> Json {
     json!({
         "name": "cool-down",
@@ -41,11 +41,11 @@ fn request() -> Json {
 pub(super) struct Push {
     client: reqwest::Client,
     url: String,
-    /// The last that was heard of it.
+    /// Its last known state.
     pub(super) heard: Option<Heard>,
 }
 
-/// What the appliance says to it.
+/// The appliance's answer about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum Heard {
@@ -53,7 +53,7 @@ pub(super) enum Heard {
     Refused { refused: String },
 }
 
-/// How far it is, in vehicles.
+/// Its progress, in vehicles.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Pushed {
     id: String,
@@ -76,19 +76,19 @@ impl Push {
         Ok(Self { client, url: format!("{api}/api/v1/pushes"), heard: None })
     }
 
-    /// Asks for it, or how far it is.
+    /// Requests the push, or its progress.
     pub(super) async fn look(&mut self) {
         let request = match &self.heard {
             Some(Heard::Pushed(pushed)) => self.client.get(format!("{}/{}", self.url, pushed.id)),
-            // One that was refused would be so again.
+            // A second request would be refused as well.
             Some(Heard::Refused { .. }) => return,
             None => self.client.post(&self.url).json(&request()),
         };
         match heard(request).await {
-            // A refusal of what was taken before is none of it.
+            // A refusal after the push was accepted does not count.
             Ok(Heard::Refused { .. }) if self.heard.is_some() => {}
             Ok(heard) => self.heard = Some(heard),
-            // It is asked again, under the same key; that nobody answers is told elsewhere.
+            // The request is repeated with the same key; the missing answer is reported elsewhere.
             Err(_) => {}
         }
     }
@@ -103,7 +103,7 @@ async fn heard(request: reqwest::RequestBuilder) -> Result<Heard, reqwest::Error
 }
 
 impl Heard {
-    /// The push, if it was taken.
+    /// The push, if it was accepted.
     pub(super) fn pushed(&self) -> Option<&Pushed> {
         match self {
             Self::Pushed(pushed) => Some(pushed),
@@ -117,7 +117,7 @@ impl Pushed {
         self.report.targeted
     }
 
-    /// How far its commands are: `6 done, 1 sent`.
+    /// The states of its commands: `6 done, 1 sent`.
     pub(super) fn states(&self) -> String {
         counts(self.report.states.iter().map(|(state, count)| (state.as_str(), *count)))
     }

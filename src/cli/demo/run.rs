@@ -1,4 +1,4 @@
-//! From the folder to its removal.
+//! A demo from the creation of its folder to the removal.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -29,15 +29,15 @@ use crate::{
     telemetry::{Chain, log},
 };
 
-/// From one look to the next.
+/// The time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// The appliance's own account is a matter of microseconds.
+/// The appliance answers its statistics within microseconds.
 const STATS_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the end waits until everything is stored, and how often it looks.
+/// The maximum wait at the end until everything is stored, and the interval of its checks.
 const STORED_MAX: Duration = Duration::from_secs(10);
 const STORED_LOOK: Duration = Duration::from_millis(100);
 
-/// Gives the demo.
+/// Runs the demo.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,
@@ -51,7 +51,7 @@ pub(in crate::cli) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| DemoError::Start { what: "runtime", source })?;
     let (folder, signals) = runtime.block_on(async {
-        // Before there is anything to leave behind.
+        // Before there is anything to clean up.
         let signals = Signals::listen()?;
         Folder::make().map(|folder| (folder, signals))
     })?;
@@ -113,7 +113,7 @@ async fn give(
     let outcome = demo.drive().await?;
     let stats = demo.wait_until_stored().await?;
     let Demo { mut signals, appliance, show, meter, push, .. } = demo;
-    // What the appliance says about its own stop is no news.
+    // Log lines about its own stop are not relevant.
     let said = folder.log_tail();
     let stopped = tokio::select! {
         stopped = appliance.stop() => stopped?,
@@ -126,7 +126,7 @@ async fn give(
     Ok(())
 }
 
-/// How this program was called.
+/// The name by which this program was called.
 fn program() -> String {
     std::env::args_os()
         .next()
@@ -135,13 +135,13 @@ fn program() -> String {
         .to_string()
 }
 
-/// A second signal: whoever sends it does not want to wait.
+/// A second signal: the user does not want to wait.
 fn at_once() -> Failure {
     complain("asked to stop again: ending at once");
     Failure::Reported(1)
 }
 
-/// Everything that runs, and those who look at it.
+/// Everything that runs, and its observers.
 struct Demo<'a> {
     signals: Signals,
     appliance: Appliance,
@@ -158,7 +158,7 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    /// Until the fleet is back: after its time, or because somebody wants it to stop.
+    /// Runs until the fleet has ended: after its time, or because of a signal.
     async fn drive(&mut self) -> Result<Outcome, Failure> {
         let mut looks = every(LOOK);
         let mut is_stopping = false;
@@ -202,7 +202,8 @@ impl Demo<'_> {
         })
     }
 
-    /// Waits until all that was acknowledged is stored, and shows answers if none were yet.
+    /// Waits until everything that was acknowledged is stored, and shows answers if there were none
+    /// yet.
     async fn wait_until_stored(&mut self) -> Result<Stats, Failure> {
         let end = self.clock.monotonic() + STORED_MAX;
         let mut looks = every(STORED_LOOK);
@@ -230,7 +231,7 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
-/// Ctrl-C, `kill`, and a terminal that is closed: none of them may leave the folder behind.
+/// Ctrl-C, `kill`, and a closed terminal: after each of them the folder must be removed.
 #[derive(Debug)]
 pub(super) struct Signals {
     interrupt: Signal,
@@ -239,7 +240,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From now on; to be called inside a runtime.
+    /// Listens from now on; must be called inside a runtime.
     pub(super) fn listen() -> Result<Self, DemoError> {
         let on = |kind| {
             signal(kind).map_err(|source| DemoError::Start { what: "signal handler", source })

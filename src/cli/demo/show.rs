@@ -1,9 +1,9 @@
 //! What the user sees: a board on a terminal, lines on a pipe, objects for a machine.
 //!
-//! The board is on a second page of the terminal, drawn anew at every look. That page (the
-//! "alternate screen") leaves what was there before untouched, and a resize needs nothing but the
-//! next drawing. Lines are cut at the right and the bottom edge, never wrapped, so that no size of
-//! terminal can tear the board.
+//! The board is on a second page of the terminal, redrawn at every look. That page (the "alternate
+//! screen") keeps the previous contents untouched, and a resize needs only the next drawing. Lines
+//! are cut at the right and the bottom edge, never wrapped, so that the board stays intact at every
+//! terminal size.
 
 use std::io::IsTerminal as _;
 
@@ -28,24 +28,24 @@ use super::{
 };
 use crate::cli::{failure::Failure, output::Output};
 
-/// Looks from one line to the next on a pipe.
+/// Looks per line on a pipe.
 const LOOKS_A_LINE: usize = 5;
-/// Looks from one set of answers to the next on a terminal.
+/// Looks per set of answers on a terminal.
 const LOOKS_AN_ANSWER: usize = 5;
 
-/// Where the system does not tell the size.
+/// If the system does not report the size.
 const SIZE_USUAL: (u16, u16) = (80, 24);
 /// Columns of a table that is not on a terminal.
 const PAPER_COLUMNS: usize = 120;
 
-/// How it is shown, and what has been.
+/// The output form, and what was already shown.
 #[derive(Debug)]
 pub(super) struct Show<'a> {
     output: &'a mut Output,
     form: Form,
     looks: usize,
     answers: Vec<Answer>,
-    /// Whether the answers are on paper, and not only on the board.
+    /// Whether the answers were printed as text, and not only on the board.
     shown: bool,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Show<'a> {
         Self { output, form, looks: 0, answers: Vec::new(), shown: false }
     }
 
-    /// Where everything is: before anything else.
+    /// Prints the addresses, before anything else.
     pub(super) fn places(&mut self, places: &Places) -> Result<(), Failure> {
         match self.form {
             Form::Json => self.output.json(&json!({ "ready": places }))?,
@@ -81,7 +81,7 @@ impl<'a> Show<'a> {
         self.output.flush()
     }
 
-    /// Whether it is time to ask the questions (again).
+    /// Whether it is time to send the queries (again).
     pub(super) fn wants_answers(&self, is_stored: bool) -> bool {
         match self.form {
             Form::Board(_) => {
@@ -91,12 +91,12 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// Whether nobody has seen an answer yet.
+    /// Whether no answer was shown yet.
     pub(super) fn owes_answers(&self) -> bool {
         self.answers.is_empty()
     }
 
-    /// Takes answers in; a board shows them with the next look.
+    /// Takes answers; a board shows them with the next look.
     pub(super) fn answers(&mut self, answers: Vec<Answer>) -> Result<(), Failure> {
         self.answers = answers;
         match self.form {
@@ -105,7 +105,7 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// How it stands now.
+    /// Shows the current status.
     pub(super) fn status(&mut self, status: &Status, places: &Places) -> Result<(), Failure> {
         // The first look comes before anything has happened.
         let is_due = self.looks % LOOKS_A_LINE == 1;
@@ -126,7 +126,7 @@ impl<'a> Show<'a> {
         self.output.flush()
     }
 
-    /// The end: the terminal as it was, the last answers, and what it all came to.
+    /// The end: restores the terminal, prints the last answers and the totals.
     pub(super) fn summary(mut self, summary: &Summary) -> Result<(), Failure> {
         if let Form::Board(screen) = &mut self.form {
             drop(screen.take());
@@ -200,10 +200,10 @@ fn line(status: &Status) -> String {
     line
 }
 
-/// Columns and rows of the terminal now.
+/// The terminal's current columns and rows.
 fn room() -> (usize, usize) {
     let (columns, rows) = size().unwrap_or(SIZE_USUAL);
-    // Some terminals on serial lines say zero.
+    // Some terminals on serial lines report zero.
     let (columns, rows) = if columns == 0 || rows == 0 { SIZE_USUAL } else { (columns, rows) };
     (usize::from(columns), usize::from(rows))
 }
@@ -231,10 +231,10 @@ impl Screen {
 }
 
 impl Drop for Screen {
-    /// Gives the terminal back as it was, whatever the reason.
+    /// Restores the terminal in every case.
     fn drop(&mut self) {
         let mut out = std::io::stdout().lock();
-        // A terminal that is gone needs nothing back.
+        // A closed terminal needs no restoring.
         drop(execute!(out, ResetColor, EnableLineWrap, cursor::Show, LeaveAlternateScreen));
     }
 }

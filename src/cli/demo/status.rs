@@ -1,4 +1,4 @@
-//! How the demo stands at one moment, and what it came to: from counts that only grow.
+//! The status of the demo at one moment, and its totals: computed from monotonic counters.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -15,27 +15,27 @@ use crate::{
     simulator::{CommandCounts, Latencies, Outcome, Phase, Stats},
 };
 
-/// Rates and latencies are those of the last so many seconds.
+/// Rates and latencies are those of this last period.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
-/// Rates that the board draws, one a look.
+/// Rates that the board draws, one per look.
 const TREND_LEN: usize = 24;
 
-/// How everything stands.
+/// The status at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Status {
-    /// Since the fleet set off.
+    /// Since the fleet's start.
     pub(super) seconds: f64,
     pub(super) doing: Doing,
     pub(super) vehicles: u64,
     pub(super) connected: u64,
-    /// Messages that a PUBACK said yes to.
+    /// Messages with a successful PUBACK.
     pub(super) acknowledged: u64,
     pub(super) acknowledged_a_second: f64,
-    /// Messages that a PUBACK said no to.
+    /// Messages with a PUBACK that refuses them.
     pub(super) refused: u64,
-    /// What vehicles were told.
+    /// The commands to vehicles.
     pub(super) commands: CommandCounts,
-    /// The push to those that charge too hot, or why there is none.
+    /// The push to vehicles that charge at too high a temperature, or why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) push: Option<Heard>,
     pub(super) stored: u64,
@@ -46,37 +46,37 @@ pub(super) struct Status {
     pub(super) dead_lettered: u64,
     pub(super) puback_p50_ms: Option<f64>,
     pub(super) puback_p99_ms: Option<f64>,
-    /// Percent of one processor, the fleet's own thread left out.
+    /// Percent of one processor, without the fleet's thread.
     pub(super) cpu_percent: Option<f64>,
-    /// Why the appliance's own account is an older one, if it is.
+    /// Why the appliance's statistics are old ones, if they are.
     pub(super) trouble: Option<String>,
-    /// Acknowledged messages a second, look by look.
+    /// Acknowledged messages a second, per look.
     #[serde(skip)]
     pub(super) trend: Vec<f64>,
 }
 
-/// What the fleet is at.
+/// What the fleet is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Doing {
     Connecting,
-    /// Sending what was driven before.
+    /// Sending its history.
     CatchingUp,
     Driving,
     Stopping,
 }
 
-/// One look at everything.
+/// The readings of one look.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) at: Duration,
     pub(super) seen: Seen,
     pub(super) process_cpu: Duration,
-    /// What the appliance says of itself, or why it does not.
+    /// The appliance's statistics, or why there are none.
     pub(super) stats: Result<Stats, String>,
 }
 
-/// What is kept of a look.
+/// What is kept from a look.
 #[derive(Debug)]
 struct Mark {
     at: Duration,
@@ -86,7 +86,7 @@ struct Mark {
     cpu: Duration,
 }
 
-/// Turns looks into rates.
+/// Computes rates from looks.
 #[derive(Debug)]
 pub(super) struct Meter {
     vehicles: u64,
@@ -94,19 +94,19 @@ pub(super) struct Meter {
     marks: VecDeque<Mark>,
     trend: VecDeque<f64>,
     stats: Stats,
-    /// Latencies up to the moment when everything from before the demo was acknowledged. What comes
-    /// after is measured apart: a vehicle that catches up sends as fast as its window allows.
+    /// Latencies up to the moment when the whole history was acknowledged. Later ones are measured
+    /// separately: a vehicle that catches up sends as fast as its window allows.
     before: Option<Latencies>,
 }
 
 impl Meter {
-    /// For a fleet of so many, each with so many messages from before.
+    /// For a fleet of `vehicles`, each with `backlog` messages of history.
     pub(super) fn new(vehicles: u64, backlog: u64) -> Self {
         let (marks, trend) = (VecDeque::new(), VecDeque::new());
         Self { vehicles, backlog, marks, trend, stats: Stats::default(), before: None }
     }
 
-    /// Takes a look in; times must not go back.
+    /// Takes a look; times must not go back.
     pub(super) fn read(&mut self, look: Look) -> Status {
         let trouble = match look.stats {
             Ok(stats) => {
@@ -167,7 +167,7 @@ impl Meter {
         status
     }
 
-    /// The latencies of a whole run, without those of catching up if it was done with that.
+    /// The latencies of a whole run, without the catch-up if that was completed.
     pub(super) fn driving(&self, whole: &Latencies) -> Latencies {
         match &self.before {
             Some(before) => whole.since(before),
@@ -205,7 +205,7 @@ pub(super) struct Summary {
     push: Option<Pushed>,
     stored: u64,
     dead_lettered: u64,
-    /// Durable entries that the store did not take before the end.
+    /// Durable entries that the store had not accepted before the end.
     waiting_entries: u64,
     puback_p50_ms: f64,
     puback_p99_ms: f64,
@@ -213,8 +213,8 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// From what the fleet, the appliance's account and its end say; `latencies` are those of
-    /// driving.
+    /// From the counts of the fleet, the appliance's statistics and its end; `latencies` are those
+    /// of driving.
     pub(super) fn new(
         outcome: &Outcome,
         latencies: &Latencies,

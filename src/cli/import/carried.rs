@@ -1,23 +1,23 @@
-//! What is carried over, what is not, and how it is written.
+//! What is converted, what is not, and how it is written.
 
 use std::fmt::Write as _;
 
 use crate::auth::Rules;
 
-/// One line that could not be carried over.
+/// One line that could not be converted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Left {
     pub(super) file: String,
     pub(super) line: usize,
     pub(super) what: String,
-    /// Without it the rest allows more than it did.
+    /// Without it the other rules allow more than before.
     pub(super) is_deny: bool,
 }
 
 /// One access rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rule {
-    /// Empty: everybody.
+    /// Empty: all clients.
     pub(super) who: Vec<String>,
     pub(super) denies: bool,
     pub(super) publish: bool,
@@ -25,7 +25,7 @@ pub(super) struct Rule {
     pub(super) topics: Vec<String>,
 }
 
-/// Everything that came of some files.
+/// The result of some files.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
     /// Lines of a users file.
@@ -38,12 +38,12 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    /// Tells of a line that is not carried over.
+    /// Reports a line that is not converted.
     pub(super) fn leave(&mut self, file: &str, line: usize, what: impl Into<String>) {
         self.left.push(Left { file: file.to_owned(), line, what: what.into(), is_deny: false });
     }
 
-    /// Takes a rule, unless one of its topics cannot be said.
+    /// Takes a rule, unless one of its topics cannot be expressed.
     pub(super) fn rule(&mut self, file: &str, line: usize, rule: Rule) {
         let wrong = rule.topics.iter().find_map(|topic| Rules::check_topic(topic).err());
         match wrong {
@@ -100,7 +100,7 @@ fn list(values: &[String]) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// As a text of TOML.
+/// As a TOML string.
 pub(super) fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! EMQX's `acl.conf`: tuples of which the first that matches decides, as with ours.
+//! EMQX's `acl.conf`: tuples of which the first match decides, as in our rules.
 
 use super::{
     carried::{Carried, Left, Rule},
@@ -10,7 +10,7 @@ pub(super) fn read(file: &str, text: &str, carried: &mut Carried) {
     let terms = match erlang::read(text) {
         Ok(terms) => terms,
         Err((line, what)) => {
-            // What follows it is lost, and may deny something.
+            // The rest of the file is lost, and may contain a deny.
             let left = Left { file: file.to_owned(), line, what: what.to_owned(), is_deny: true };
             return carried.left.push(left);
         }
@@ -48,7 +48,7 @@ fn rules(parts: &[Term]) -> Result<Vec<Rule>, String> {
         _ => return Err("neither allow nor deny".to_owned()),
     };
     match parts {
-        // Everything: ours hides topics with `$` from a wildcard, theirs does not here.
+        // Everything: our wildcards do not match topics with `$`, this form of theirs does.
         [_, who] => {
             let who = names(who)?;
             let rule = |publish, topic: &str| Rule {

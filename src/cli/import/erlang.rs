@@ -1,4 +1,4 @@
-//! Erlang terms, as far as `acl.conf` needs them: tuples, lists, atoms, texts, numbers.
+//! Erlang terms, as far as `acl.conf` needs them: tuples, lists, atoms, strings, numbers.
 
 /// One term.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,13 +9,13 @@ pub(super) enum Term {
     List(Vec<Term>),
 }
 
-/// Terms in terms, at most.
+/// The maximum nesting of terms.
 const DEPTH_MAX: usize = 16;
 
-/// What is written wrong, and in which line from 1.
+/// The line, from 1, and the syntax error.
 pub(super) type Broken = (usize, &'static str);
 
-/// Every term that ends with a full stop, with the line that it begins in.
+/// Every term that ends with a full stop, with its first line.
 pub(super) fn read(text: &str) -> Result<Vec<(usize, Term)>, Broken> {
     let mut reader = Reader { rest: text, line: 1 };
     let mut terms = Vec::new();
@@ -42,7 +42,7 @@ impl Reader<'_> {
         self.rest = &self.rest[bytes..];
     }
 
-    /// White space, and remarks from `%` to the end of the line.
+    /// White space, and comments from `%` to the end of the line.
     fn skip(&mut self) {
         loop {
             self.advance(self.rest.len() - self.rest.trim_start().len());

@@ -1,11 +1,11 @@
-//! `import`: users and access rules of another broker.
+//! `import`: users and access rules from another broker.
 //!
-//! What cannot be said in our rules is never guessed: each such line is told, with its file and
-//! number, and a `deny` that is lost makes the command fail, because without it the rest allows
-//! more than it did.
+//! A line that cannot be expressed in our rules is never guessed: it is reported with its file and
+//! number. A lost `deny` makes the command fail, because without it the other rules allow more than
+//! before.
 //!
-//! - `carried`: what comes of it, and how it is written. `mosquitto`: its configuration, password
-//!   file and access list. `emqx`: its `acl.conf`; `erlang`: the terms that it is written in.
+//! - `carried`: the result, and how it is written. `mosquitto`: its configuration, password file
+//!   and access list. `emqx`: its `acl.conf`; `erlang`: the syntax of that file.
 
 mod carried;
 mod emqx;

@@ -9,7 +9,7 @@ use std::{
 use super::carried::{Carried, Rule, quoted};
 use crate::auth::check_user_line;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Configuration,
@@ -17,7 +17,7 @@ enum Kind {
     AccessList,
 }
 
-/// Reads files; a configuration leads to others.
+/// Reads files; a configuration names further ones.
 pub(super) fn read(
     files: Vec<PathBuf>,
     text_of: &dyn Fn(&Path) -> Result<String, std::io::Error>,
@@ -33,8 +33,8 @@ pub(super) fn read(
             Kind::AccessList => access_list(&name, &text, &mut carried),
             Kind::Configuration => {
                 for (file, kind) in configuration(&name, &text, &mut carried) {
-                    // As mosquitto is started in most places: beside its configuration, or at the
-                    // root.
+                    // The usual working directories of mosquitto: the folder of its configuration,
+                    // or the root.
                     let beside = path.parent().unwrap_or(Path::new("")).join(&file);
                     let file = if text_of(&file).is_ok() { file } else { beside };
                     waiting.push((file, Some(kind)));
@@ -45,7 +45,7 @@ pub(super) fn read(
     Ok(carried)
 }
 
-/// Lines that say something, with their numbers.
+/// Lines that are not empty or comments, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -72,10 +72,10 @@ fn passwords(file: &str, text: &str, carried: &mut Carried) {
     }
 }
 
-/// Whose lines of an access list these are.
+/// The clients to which lines of an access list apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Whose {
-    /// Before the first `user`: of clients without a name.
+    /// Before the first `user`: clients without a name.
     Anonymous,
     User(String),
     Everybody,
@@ -94,7 +94,7 @@ fn access_list(file: &str, text: &str, carried: &mut Carried) {
             _ => carried.leave(file, number, "neither user, topic nor pattern"),
         }
     }
-    // In both lists what is denied comes first, wherever it stands.
+    // In both lists denied entries come first, independent of their position.
     for list in [of_users, of_patterns] {
         for is_deny in [true, false] {
             for (number, whose, rest) in &list {
@@ -149,7 +149,7 @@ fn rule(whose: &Whose, rest: &str) -> Result<Rule, String> {
     })
 }
 
-/// One listener as it is gathered.
+/// One listener while it is read.
 #[derive(Debug, Default)]
 struct Listening {
     line: usize,
@@ -159,7 +159,7 @@ struct Listening {
     is_secure: bool,
 }
 
-/// Reads a configuration; gives the files that it names.
+/// Reads a configuration; returns the files that it names.
 fn configuration(file: &str, text: &str, carried: &mut Carried) -> Vec<(PathBuf, Kind)> {
     let mut files = Vec::new();
     let mut listening = vec![Listening::default()];
@@ -191,7 +191,7 @@ fn configuration(file: &str, text: &str, carried: &mut Carried) -> Vec<(PathBuf,
             "allow_anonymous" => drop(keys.insert("auth.anonymous", (rest == "true").to_string())),
             "password_file" => files.push((PathBuf::from(rest), Kind::Passwords)),
             "acl_file" => files.push((PathBuf::from(rest), Kind::AccessList)),
-            // What holds here without being said.
+            // Options whose effect is the default here.
             "require_certificate"
             | "use_identity_as_username"
             | "per_listener_settings"

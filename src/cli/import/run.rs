@@ -1,4 +1,4 @@
-//! The command: files in, files out, and what was left behind.
+//! The command: reads files, writes files, and reports the lines that are left out.
 
 use std::{
     fs::{self, OpenOptions},
@@ -54,10 +54,10 @@ enum From {
     },
 }
 
-/// Bytes of a file that is read.
+/// The maximum bytes of a file.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// A file cannot be read or written, or is there already.
+/// A file cannot be read or written, or already exists.
 #[derive(Debug, thiserror::Error)]
 #[error("the file `{}`", file.display())]
 struct ImportError {

@@ -1,10 +1,10 @@
-//! What the samples most likely mean.
+//! The most likely meaning of the samples.
 
 use std::collections::BTreeMap;
 
 use super::learned::{Kind, Node};
 
-/// Whether a name can stand in a mapping and be one of a line: no pattern, and nothing that ends a
+/// Whether a name can be used in a mapping and in a line: no pattern, and no character that ends a
 /// line.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty()
@@ -12,7 +12,7 @@ pub(super) fn is_plain(name: &str) -> bool {
         && !name.chars().any(|one| matches!(one, '*') || one.is_control())
 }
 
-/// The object that a payload is, or holds many of.
+/// The object of a payload, which may be an element of a list.
 pub(super) fn object(root: &Node) -> &Node {
     match root.kind() {
         Kind::List => root.item.as_deref().unwrap_or(root),
@@ -21,14 +21,14 @@ pub(super) fn object(root: &Node) -> &Node {
 }
 
 /// The list of objects that is most likely the list of samples: the longest, at most a few levels
-/// down objects.
+/// deep in objects.
 ///
 /// A payload that is a list is that list.
 pub(super) fn points(root: &Node) -> Option<(String, &Node)> {
     if root.kind() == Kind::List {
         return Some((String::new(), object(root)));
     }
-    // Beside a time of the message, a list without one of its own is more likely a detail of it.
+    // If the message has a time, a list without its own times is more likely a detail of it.
     let is_timed = time(root, "").is_some();
     let is_likely = |item: &Node| !is_timed || time(item, "").is_some();
     let mut found: Option<(String, &Node, usize)> = None;
@@ -54,7 +54,7 @@ pub(super) fn points(root: &Node) -> Option<(String, &Node)> {
     found.map(|(path, item, _)| (path, item))
 }
 
-/// Whether an object's names are data: very many, and all of one scalar type.
+/// Whether an object's names are data: there are very many, and all values have one scalar type.
 pub(super) fn is_map(node: &Node) -> bool {
     const NAMES_OF_A_RECORD: usize = 64;
     let Some((_, first)) = node.members.first() else { return false };
@@ -65,9 +65,9 @@ pub(super) fn is_map(node: &Node) -> bool {
         && node.members.iter().all(|(_, member)| member.kind() == kind)
 }
 
-/// A path with one name more.
+/// A path with one more name.
 pub(super) fn joined(path: &str, name: &str) -> String {
-    // A name that holds a dot stands in quotes.
+    // A name with a dot is quoted.
     let name = match name.contains(['.', '"']) {
         true => format!("\"{}\"", name.replace('"', "\"\"")),
         false => name.to_owned(),
@@ -82,13 +82,13 @@ pub(super) struct Time {
     pub(super) unit: &'static str,
 }
 
-/// The member that is most likely the time of what it stands in: it is always there and looks like
-/// a time, and its name says so before others.
+/// The member that is most likely the time of its object: it is always present and looks like a
+/// time; one with a typical name is preferred.
 pub(super) fn time(node: &Node, path: &str) -> Option<Time> {
     best_time(node, path, unit)
 }
 
-/// The same of times that only a zone makes one.
+/// The same for times that need a time zone.
 pub(super) fn local_time(node: &Node, path: &str) -> Option<Time> {
     best_time(node, path, |member| (member.locals == member.strings).then_some("iso8601"))
 }
@@ -109,14 +109,14 @@ fn best_time(
     best.map(|(_, time)| time)
 }
 
-/// The members that can stand in a mapping and that every object has.
+/// The members that a mapping can use and that every object has.
 fn always_there(node: &Node) -> impl Iterator<Item = &(String, Node)> {
     let is_there =
         |member: &Node| member.seen == node.objects && member.seen > 0 && member.nulls == 0;
     node.members.iter().filter(move |(name, member)| is_plain(name) && is_there(member))
 }
 
-/// The texts and integers of an element that may tell it from its neighbours, as paths.
+/// The strings and integers of an element that may distinguish it from its neighbours, as paths.
 pub(super) fn element_tags<'n>(item: &'n Node, path: &'n str) -> impl Iterator<Item = String> + 'n {
     let is_name = |node: &Node| match node.kind() {
         Kind::Text => node.times + node.locals == 0,
@@ -142,7 +142,7 @@ pub(super) fn are_alike(node: &Node) -> bool {
         && node.members.iter().all(|(_, member)| shape(member) == first)
 }
 
-/// How much a name sounds like the time of a measurement; less is more.
+/// How likely a name is the time of a measurement; a lower rank is more likely.
 fn rank(name: &str) -> Option<u8> {
     let name = name.trim_matches(|one: char| !one.is_alphanumeric()).to_ascii_lowercase();
     let plain = ["ts", "time", "timestamp", "t", "sampled_at", "sampledat", "datetime", "epoch"];
@@ -151,14 +151,14 @@ fn rank(name: &str) -> Option<u8> {
     }
     let parts = ["timestamp", "time", "date", "utc", "_at", "_ts", "clock"];
     if parts.iter().any(|part| name.contains(part)) || name.ends_with("at") {
-        // The time of sending is not that of measuring.
+        // The time of sending is not the time of measuring.
         let later = ["sent", "send", "received", "upload", "creat", "server", "start", "end"];
         return Some(if later.iter().any(|part| name.contains(part)) { 2 } else { 1 });
     }
     None
 }
 
-/// What a value counts if it is a time between the years 2000 and 2100.
+/// The unit of a value, if it is a time between the years 2000 and 2100.
 fn unit(node: &Node) -> Option<&'static str> {
     match node.kind() {
         Kind::Text if node.times == node.strings => Some("iso8601"),
@@ -168,7 +168,7 @@ fn unit(node: &Node) -> Option<&'static str> {
     }
 }
 
-/// What integers between these count.
+/// The unit of integers between these bounds.
 pub(super) fn integer_unit(least: i128, most: i128) -> Option<&'static str> {
     let units = [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)];
     let found = units
@@ -196,7 +196,7 @@ pub(super) fn at<'n>(root: &'n Node, path: &str) -> Option<&'n Node> {
     }
 }
 
-/// Names under which payloads say which vehicle they are of.
+/// Names of the vehicle's identifier in payloads.
 const IDENTITIES: [&str; 12] = [
     "vin",
     "vehicle_id",
@@ -212,7 +212,7 @@ const IDENTITIES: [&str; 12] = [
     "id",
 ];
 
-/// The text or integer of the message that most likely names the vehicle.
+/// The string or integer of the message that most likely names the vehicle.
 pub(super) fn identity(root: &Node) -> Option<&str> {
     IDENTITIES.iter().find_map(|wanted| {
         let found = root.members.iter().find(|(name, member)| {
@@ -224,7 +224,7 @@ pub(super) fn identity(root: &Node) -> Option<&str> {
     })
 }
 
-/// The topic pattern of a topic: as it is if it has a capture, else with one in the place of the
+/// The topic pattern of a topic: the topic itself if it has a capture, else with one instead of the
 /// level that names the vehicle.
 pub(super) fn pattern(topic: &str, known: &[String]) -> (String, bool) {
     if topic.contains('{') {

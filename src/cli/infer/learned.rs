@@ -1,53 +1,53 @@
-//! What the samples have shown of one place of the payload.
+//! What the samples show about one place of the payload.
 
 use std::{collections::HashMap, fmt};
 
 use jiff::{Timestamp, civil::DateTime};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Properties over all objects.
+/// The maximum number of properties over all objects.
 const NAMES_MAX: usize = 2048;
 
-/// How deep a sample may nest, as for payloads.
+/// The maximum nesting of a sample, as for payloads.
 const DEPTH_MAX: usize = 32;
 
-/// How many different texts of a property are kept.
+/// How many different strings of a property are kept.
 const TEXTS_MAX: usize = 8;
 
-/// How long a kept text may be.
+/// The maximum length of a kept string.
 const TEXT_CHARS_MAX: usize = 64;
 
 /// One place, over all samples.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    /// Values of any kind but null.
+    /// The number of values that are not null.
     pub(super) seen: usize,
     pub(super) nulls: usize,
     pub(super) booleans: usize,
     pub(super) integers: usize,
-    /// Of all numbers, also those in text, without their fractions.
+    /// The minimum of all numbers, also of quoted ones, without their fractions.
     pub(super) least: i128,
     pub(super) most: i128,
     has_bounds: bool,
-    /// Numbers with a fraction or an exponent, or past 64 bits.
+    /// The number of values with a fraction or an exponent, or larger than 64 bits.
     pub(super) floats: usize,
     pub(super) strings: usize,
-    /// Of the strings, those that are RFC 3339.
+    /// The number of strings that are RFC 3339.
     pub(super) times: usize,
-    /// Of the strings, those that are a time without an offset.
+    /// The number of strings that are a time without an offset.
     pub(super) locals: usize,
-    /// Of the strings, those that hold nothing but a number.
+    /// The number of strings that hold only a number.
     pub(super) quoted: usize,
-    /// The first different ones.
+    /// The first different strings.
     pub(super) texts: Vec<String>,
     pub(super) objects: usize,
-    /// In the order in which they were seen first.
+    /// In the order of their first occurrence.
     pub(super) members: Vec<(String, Node)>,
     places: HashMap<String, usize>,
     pub(super) lists: usize,
     pub(super) longest: usize,
     pub(super) item: Option<Box<Node>>,
-    /// The latest time among integers and texts, as it stands in the sample.
+    /// The latest time among integers and strings, as written in the sample.
     pub(super) latest: Option<Timestamp>,
 }
 
@@ -62,7 +62,7 @@ pub(super) enum Kind {
     List,
     /// Only null was seen, or nothing.
     Nothing,
-    /// Several that no schema can join.
+    /// Several types that no schema can combine.
     Mixed,
 }
 
@@ -85,7 +85,7 @@ impl Node {
         }
     }
 
-    /// The place of a member, made if it is new.
+    /// The place of a member, created if it is new.
     fn member(&mut self, name: &str) -> &mut Self {
         let next = self.members.len();
         let at = *self.places.entry(name.to_owned()).or_insert(next);
@@ -130,7 +130,7 @@ impl Node {
 /// Reads one value into a node.
 pub(super) struct Learn<'n> {
     pub(super) node: &'n mut Node,
-    /// How many properties there are so far.
+    /// The number of properties so far.
     pub(super) names: &'n mut usize,
     pub(super) depth: usize,
 }
@@ -224,7 +224,7 @@ impl<'de> Visitor<'de> for Learn<'_> {
     }
 }
 
-/// A number without its fraction, as near as 128 bits are.
+/// A number without its fraction, as exact as 128 bits allow.
 #[expect(clippy::cast_possible_truncation, reason = "what does not fit is told by its bound")]
 const fn whole(value: f64) -> i128 {
     value as i128

@@ -1,13 +1,13 @@
 //! `infer`: sample payloads → a JSON Schema and a mapping to start from.
 //!
-//! Every sample is read into one [`learned::Node`]: which properties there are, of which types,
-//! how often, between which bounds. Guesses are made from that (the time and its unit, the list
-//! that holds the points, what names the vehicle, maps with changing keys), each of them written
-//! beside its reason as a comment, and what cannot be said is left out and told as a doubt.
+//! Every sample is read into one [`learned::Node`]: which properties there are, their types, how
+//! often they occur, and their bounds. The guesses come from that (the time and its unit, the list
+//! that holds the points, the vehicle's name, maps with changing keys). Each guess is written
+//! beside its reason as a comment; what cannot be expressed is left out and reported as a doubt.
 //!
-//! Nothing is written that does not pass: the result is loaded, and every sample goes through it.
+//! Only a tested result is written: it is loaded, and every sample is decoded with it.
 //!
-//! Bounds: 16 MiB a file, 100,000 samples, 2,048 properties, 32 levels.
+//! Limits: 16 MiB a file, 100,000 samples, 2,048 properties, 32 levels.
 
 mod guess;
 mod learned;

@@ -1,4 +1,4 @@
-//! The command: reads samples, makes the two files, tries them, writes them.
+//! The command: reads samples, makes the two files, tests them, writes them.
 
 use std::{
     fs,
@@ -57,13 +57,13 @@ pub(in crate::cli) struct Arguments {
     files: Vec<PathBuf>,
 }
 
-/// Bytes of one file.
+/// The maximum bytes of one file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Samples over all files.
+/// The maximum number of samples over all files.
 const SAMPLES_MAX: usize = 100_000;
 
-/// Why nothing came of it.
+/// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 enum InferError {
     /// A file cannot be read, or written.
@@ -74,15 +74,15 @@ enum InferError {
         #[source]
         source: io::Error,
     },
-    /// A sample cannot be taken for one.
+    /// A sample cannot be used.
     #[error("`{file}`: {what}")]
     Sample { file: String, what: String },
-    /// The samples say too little.
+    /// The samples do not contain enough.
     #[error("{0}")]
     Open(String),
 }
 
-/// What is read of all files.
+/// The content of all files.
 #[derive(Debug, Default)]
 struct Samples {
     payloads: Vec<Vec<u8>>,
@@ -119,7 +119,7 @@ pub(in crate::cli) fn run(
         }));
     }
     let dir = arguments.dir.as_ref().unwrap_or(&offline.mapping.dir);
-    // The mapping's file before the schema's: it is the likelier one to be there already.
+    // The mapping before the schema: its file is more likely to exist already.
     for (ending, text) in [("toml", &draft.mapping), ("schema.json", &draft.schema)] {
         let file = dir.join(format!("{name}.{ending}"));
         write_new(dir, &file, text).map_err(Failure::failed)?;
@@ -129,7 +129,7 @@ pub(in crate::cli) fn run(
     Ok(())
 }
 
-/// The draft that loads and decodes every sample: with the time that was guessed, else without.
+/// The draft that loads and decodes every sample: with the guessed time, else without.
 fn passing(samples: &Samples, wish: &Wish<'_>, offline: &Offline) -> Result<Draft, InferError> {
     let mut why = String::new();
     for with_time in [true, false] {
@@ -157,7 +157,7 @@ fn passing(samples: &Samples, wish: &Wish<'_>, offline: &Offline) -> Result<Draf
     Err(InferError::Open(why))
 }
 
-/// The draft with a tag of the element that keeps all points apart, if there is one.
+/// The draft with a tag of the element that keeps all points distinct, if there is one.
 fn told_apart(
     mut draft: Draft,
     merged: u64,
@@ -165,7 +165,7 @@ fn told_apart(
     wish: &Wish<'_>,
     offline: &Offline,
 ) -> Draft {
-    /// Each is tried on all samples.
+    /// Each candidate is tried on all samples.
     const TRIED_MAX: usize = 8;
     let points = guess::points(&samples.root);
     let tags = points.iter().flat_map(|(path, item)| guess::element_tags(item, path));
@@ -183,7 +183,7 @@ fn told_apart(
     draft
 }
 
-/// Loads a draft and decodes every sample; answers how many points merged into others.
+/// Loads a draft and decodes every sample; returns how many points merged into others.
 fn try_out(
     draft: &Draft,
     samples: &Samples,
@@ -220,12 +220,13 @@ fn try_out(
     Ok(merged)
 }
 
-/// A level of a topic that a level of a pattern takes.
+/// A topic level that matches a level of the pattern.
 fn example(level: &str) -> &str {
     if matches!(level, "+" | "#") || level.starts_with('{') { "VIN1" } else { level }
 }
 
-/// As if the samples had come when the last of them was made: old ones are no fault of the mapping.
+/// As if the samples were received at the time of the last one: old samples are not an error of the
+/// mapping.
 fn received_at(draft: &Draft, root: &Node) -> UnixNanos {
     let latest = draft.time.as_ref().and_then(|time| {
         let of_element = guess::points(root).and_then(|(path, item)| match path.is_empty() {
@@ -286,7 +287,7 @@ impl Samples {
     }
 }
 
-/// What is told of a file that is not JSON.
+/// The error message for a file that is not JSON.
 fn not_json(bytes: &[u8], error: &serde_json::Error) -> String {
     let looks =
         diagnose::unknown_file(bytes).map(|words| format!("; {}", words.text)).unwrap_or_default();
@@ -296,7 +297,7 @@ fn not_json(bytes: &[u8], error: &serde_json::Error) -> String {
     )
 }
 
-/// A name made of a file's.
+/// A name derived from a file's.
 fn name_of(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem.strip_suffix(".sample").unwrap_or(&stem);
@@ -314,7 +315,7 @@ fn bytes_of(file: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file that is not there yet.
+/// Writes a file that must not exist yet.
 #[expect(clippy::disallowed_methods, reason = "the user reads and mends it before it counts")]
 fn write_new(dir: &Path, file: &Path, text: &str) -> Result<(), InferError> {
     let told = |source| {

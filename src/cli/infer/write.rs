@@ -8,22 +8,22 @@ use super::{
 };
 use crate::model::{Named, StoreNames};
 
-/// What the user has said.
+/// The user's choices.
 #[derive(Debug)]
 pub(super) struct Wish<'a> {
     pub(super) name: &'a str,
     pub(super) topic: Option<&'a str>,
     /// Whether a time may be guessed.
     pub(super) with_time: bool,
-    /// What tells the elements of `points` apart, where their times do not.
+    /// The tag that distinguishes the elements of `points`, if their times do not.
     pub(super) element_tag: Option<&'a str>,
-    /// How the configured store takes names.
+    /// The configured store's rules for names.
     pub(super) store: StoreNames,
-    /// Whether it has integers without a sign.
+    /// Whether the store has unsigned integers.
     pub(super) has_unsigned: bool,
 }
 
-/// What was made of the samples.
+/// The result for the samples.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) schema: String,
@@ -31,21 +31,21 @@ pub(super) struct Draft {
     /// The topic pattern.
     pub(super) topic: String,
     pub(super) time: Option<Time>,
-    /// What the samples leave open.
+    /// What the samples do not decide.
     pub(super) doubts: Vec<String>,
 }
 
-/// Why nothing can be made.
+/// The error if no vehicle is known.
 pub(super) const NO_VEHICLE: &str = "neither the topic nor the samples name the vehicle; write the \
                                      topic with {vin} in the place of its level";
 
-/// How many names are tried for a field whose own is taken.
+/// How many other names are tried for a field whose name is taken.
 const NAMES_TRIED_MAX: usize = 32;
 
 /// Makes both texts.
 ///
 /// # Errors
-/// [`NO_VEHICLE`], or that no value is left.
+/// [`NO_VEHICLE`], or no value is left.
 pub(super) fn draft(root: &Node, wish: &Wish<'_>) -> Result<Draft, &'static str> {
     match (root.kind(), guess::object(root).kind()) {
         (Kind::Object, _) | (Kind::List, Kind::Object) => {}
@@ -74,7 +74,7 @@ pub(super) fn draft(root: &Node, wish: &Wish<'_>) -> Result<Draft, &'static str>
         return Err("the samples hold no value that a field can have");
     }
     let time = wish.with_time.then(|| writer.time()).flatten();
-    // What lies in the elements of a list is of a point and not of the message.
+    // Members of a list's elements belong to a point, not to the message.
     let identity = guess::identity(root);
     let known = identity.and_then(|name| guess::at(root, name)).map(|node| node.texts.clone());
     let guessed = format!("vehicles/{{vin}}/{}", wish.name);
@@ -100,11 +100,11 @@ struct Writer<'n> {
     root: &'n Node,
     store: StoreNames,
     has_unsigned: bool,
-    /// The starts of names that a payload completes: those of lists and maps.
+    /// The prefixes of names that the payload completes: those of lists and maps.
     starts: Vec<String>,
-    /// The names of fields as the store takes them, as far as there are.
+    /// The known names of fields, in the store's form.
     names: BTreeSet<String>,
-    /// Paths whose name is taken or the store's own, with another.
+    /// Paths whose name is taken or reserved by the store, with the new name.
     renamed: Vec<(String, String)>,
     points: Option<(&'n str, &'n Node)>,
     doubts: Vec<String>,
@@ -118,7 +118,7 @@ impl<'n> Writer<'n> {
         self.doubts.push(format!("`{path}` {what}"));
     }
 
-    /// The schema of a place; nothing if it is left out, which is a doubt.
+    /// The schema of a place; `None` if it is left out, which is a doubt.
     fn value(&mut self, node: &'n Node, path: &str, depth: usize) -> Option<String> {
         let word = match node.kind() {
             Kind::Boolean => "boolean",
@@ -158,7 +158,7 @@ impl<'n> Writer<'n> {
         })
     }
 
-    /// The schema of a place with values of several types: each type is a field.
+    /// The schema of a place with values of several types: each type becomes a field.
     fn mixed(&mut self, node: &Node, path: &str) -> Option<String> {
         if node.objects > 0 || node.lists > 0 {
             self.doubt(
@@ -185,7 +185,7 @@ impl<'n> Writer<'n> {
         Some(format!(r#"{{ "type": ["{}"{null}] }}"#, words.join("\", \"")))
     }
 
-    /// Whether a name, or one that begins with it, is that of another field.
+    /// Whether a name, or one that begins with it, is already used by another field.
     fn is_taken(&self, name: &str, is_many: bool) -> bool {
         let key = self.store.column_key(name);
         let start = format!("{key}_");
@@ -194,7 +194,7 @@ impl<'n> Writer<'n> {
         self.names.iter().any(meets) || self.starts.iter().any(|start| key.starts_with(start))
     }
 
-    /// Gives a field another name if its own is taken, or is one that the store needs for itself.
+    /// Renames a field if its name is taken, or reserved by the store.
     fn name(&mut self, path: &str, is_many: bool) {
         let own = match self.points {
             Some((points, _)) if !points.is_empty() => {
@@ -209,7 +209,7 @@ impl<'n> Writer<'n> {
             _ => name.clone(),
         };
         let mut count = 1;
-        // What begins as a list's elements do needs another beginning.
+        // A name that begins like a list's elements needs another prefix.
         while self.is_taken(&free, is_many) && count < NAMES_TRIED_MAX {
             count += 1;
             free = match count % 2 {
@@ -250,7 +250,8 @@ impl<'n> Writer<'n> {
                 self.doubt(&inner, "has a name that no path can say; it is left out");
                 continue;
             }
-            // A field of the message goes on every point, where the element's has its name.
+            // A field of the message is written on every point, where the element's field has its
+            // name.
             let is_hidden = depth == 0
                 && self.points.is_some_and(|(_, item)| item.members.iter().any(|m| m.0 == *name));
             if is_hidden {
@@ -287,7 +288,7 @@ impl<'n> Writer<'n> {
                 return None;
             }
             Kind::Object if self.points.is_none_or(|(points, _)| points != path) => {
-                // Its fields are none of this mapping's.
+                // Its fields do not belong to this mapping.
                 let before = (self.fields, self.names.clone(), self.starts.clone());
                 let renamed = self.renamed.len();
                 let items = self.object(item, path, depth + 1)?;
@@ -319,7 +320,7 @@ impl<'n> Writer<'n> {
         Some(made)
     }
 
-    /// The point's time: that of the element before that of the message.
+    /// The point's time: that of the element if there is one, else that of the message.
     fn time(&mut self) -> Option<Time> {
         let of_element = self.points.and_then(|(path, item)| guess::time(item, path));
         let found = of_element.or_else(|| guess::time(self.root, ""));
@@ -353,7 +354,7 @@ impl<'n> Writer<'n> {
             "# Made by `fleetline infer` from {samples} sample(s): a start, to be read and mended.\n"
         );
         for doubt in &self.doubts {
-            // A name of the payload may hold anything, and a comment ends with its line.
+            // A name of the payload may hold any character, and a comment ends with its line.
             let doubt: String = doubt.chars().filter(|one| !one.is_control()).collect();
             writeln!(text, "# doubt: {doubt}").expect("writing to a string");
         }
@@ -406,7 +407,7 @@ impl<'n> Writer<'n> {
         text
     }
 
-    /// A payload's value cannot have the tag's name.
+    /// Excludes a payload value with the tag's name.
     fn exclude_name(&mut self, name: &str) {
         let store = self.store;
         let is_its = |member: &str| store.column_key(member) == store.column_key(name);
@@ -420,7 +421,7 @@ impl<'n> Writer<'n> {
         }
     }
 
-    /// `fields`: what is excluded, and what has a name that stores keep.
+    /// `fields`: the exclusions, and fields with a name that stores reserve.
     fn fields_text(&self, text: &mut String, taken: [Option<&str>; 2]) {
         let mut all: Vec<String> = Vec::new();
         if !self.excluded.is_empty() {
@@ -445,7 +446,7 @@ impl<'n> Writer<'n> {
         }
     }
 
-    /// Texts with few values, which may be tags.
+    /// Strings with few values, which are candidates for tags.
     fn tag_ideas(&self, taken: &str) -> String {
         const FEW: usize = 4;
         let is_idea = |node: &Node| {
@@ -468,7 +469,7 @@ impl<'n> Writer<'n> {
     }
 }
 
-/// The name that a path has in a line.
+/// The name of a path in a line.
 fn flat(path: &str) -> String {
     let mut name = String::with_capacity(path.len());
     let mut is_inside = false;
@@ -484,7 +485,7 @@ fn flat(path: &str) -> String {
     name
 }
 
-/// A text in quotes, as JSON and TOML both read it.
+/// A quoted string that is valid in JSON and in TOML.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

@@ -5,7 +5,7 @@ const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x8
 /// The braille character without any dot; its bits are added to it.
 const BLANK: u32 = 0x2800;
 
-/// Dots that are set or not; (0, 0) is at the upper left.
+/// Dots that are set or not; (0, 0) is the upper left.
 #[derive(Clone, Debug)]
 pub(super) struct Canvas {
     columns: usize,
@@ -16,12 +16,12 @@ impl Canvas {
     pub(super) const DOTS_WIDE: usize = 2;
     pub(super) const DOTS_HIGH: usize = 4;
 
-    /// An empty grid of so many characters.
+    /// An empty grid of `columns` by `rows` characters.
     pub(super) fn new(columns: usize, rows: usize) -> Self {
         Self { columns, cells: vec![0; columns * rows] }
     }
 
-    /// Sets a dot; one outside is none.
+    /// Sets a dot; ignores one outside.
     fn set(&mut self, (x, y): (usize, usize)) {
         let (column, row) = (x / Self::DOTS_WIDE, y / Self::DOTS_HIGH);
         if column < self.columns
@@ -31,7 +31,7 @@ impl Canvas {
         }
     }
 
-    /// Sets the dots of a straight line, both ends among them.
+    /// Sets the dots of a straight line, including both ends.
     pub(super) fn line(&mut self, from: (usize, usize), to: (usize, usize)) {
         let (across, down) = (from.0.abs_diff(to.0), from.1.abs_diff(to.1));
         let steps = across.max(down);

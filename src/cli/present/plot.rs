@@ -10,14 +10,14 @@ use crate::model::{Column, Row, UnixNanos, Value, ValueType};
 
 /// Series that are drawn; more would not fit a screen.
 const SERIES_MAX: usize = 6;
-/// Points that are held, some 16 MB of them.
+/// Points that are held, about 16 MB.
 const POINTS_MAX: usize = 1_000_000;
-/// Neighbours so many times farther apart than is usual in their series are not joined: between
-/// them the vehicle was away.
+/// Neighbours are not joined if their distance is this multiple of the usual one in the series: the
+/// vehicle was not connected between them.
 const GAP_FACTOR: i64 = 5;
-/// A plot is at least so wide, whatever the terminal.
+/// The minimum width of a plot, even on a narrower terminal.
 const COLUMNS_MIN: usize = 20;
-/// Rows of a panel by the number of panels.
+/// Rows of a panel, depending on the number of panels.
 const fn panel_rows(panels: usize) -> usize {
     match panels {
         0 | 1 => 10,
@@ -26,49 +26,49 @@ const fn panel_rows(panels: usize) -> usize {
     }
 }
 
-/// Why there is nothing to plot; the asker names another field or asks for the missing column.
+/// Why there is nothing to plot; the user names another field or requests the missing column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::cli) enum PlotError {
-    /// The answer lacks it.
+    /// The answer does not contain it.
     #[error("the answer has no column `{field}` to plot; it has {}", .columns.join(", "))]
     FieldUnknown {
-        /// As asked for.
+        /// As requested.
         field: String,
-        /// What there is.
+        /// The columns of the answer.
         columns: Vec<String>,
     },
-    /// Only numbers have a height.
+    /// Only numbers can be plotted.
     #[error("`{field}` is a {kind}; only numbers can be plotted")]
     FieldUnfit {
-        /// As asked for.
+        /// As requested.
         field: String,
         /// Its type, as the API names it.
         kind: &'static str,
     },
-    /// Nothing says when.
+    /// There is no time column.
     #[error("the answer has no column with a time, so nothing can be plotted over it")]
     NoTime,
 }
 
-/// The points of one field, gathered row by row.
+/// The points of one field, collected row by row.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Plot {
     field: String,
     is_integer: bool,
     at: Places,
     series: Vec<Series>,
-    /// The names of further series.
+    /// The names of the series that are not drawn.
     left_out: BTreeSet<String>,
     points: usize,
     points_left_out: u64,
 }
 
-/// Which columns hold what.
+/// The indexes of the columns.
 #[derive(Clone, Copy, Debug)]
 struct Places {
     time: usize,
     field: usize,
-    /// The first text: the vehicle in every portable answer.
+    /// The first string column: the vehicle in every portable answer.
     series: Option<usize>,
 }
 
@@ -103,7 +103,7 @@ impl Plot {
         })
     }
 
-    /// Takes the row's point; one without a time or a finite value is none.
+    /// Takes the row's point; ignores one without a time or a finite value.
     pub(in crate::cli) fn add(&mut self, row: &Row) {
         let (Some(Value::Timestamp(time)), Some(value)) =
             (row.get(self.at.time), row.get(self.at.field).and_then(number))
@@ -191,7 +191,7 @@ impl Plot {
         }
     }
 
-    /// As the field's type writes it.
+    /// A value in the format of the field's type.
     fn number(&self, value: f64) -> String {
         let text = rounded(value);
         let whole = text.strip_suffix(".0").filter(|_| self.is_integer);
@@ -216,7 +216,7 @@ impl Series {
     }
 }
 
-/// The longest time between two neighbours that are joined.
+/// The longest time between two neighbours that are still joined.
 fn gap(points: &[(i64, f64)]) -> i64 {
     let mut gaps: Vec<i64> =
         points.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
@@ -224,7 +224,7 @@ fn gap(points: &[(i64, f64)]) -> i64 {
     gaps.get(gaps.len() / 2).map_or(0, |median| median.saturating_mul(GAP_FACTOR))
 }
 
-/// Where a moment and a value lie.
+/// Converts times and values to positions.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     first: i64,
@@ -243,10 +243,10 @@ impl Scale {
         let x = (2 * since(time) * across + span) / (2 * span);
         let x = usize::try_from(x).unwrap_or(0);
         if self.low == self.high {
-            // A constant has no extent, so it lies in the middle.
+            // A constant has no extent, so it is drawn in the middle.
             return (x, self.rows / 2 * Canvas::DOTS_HIGH + 1);
         }
-        // Halved first, so that the extent of the greatest floats is finite.
+        // Halved first, so that the extent stays finite for the largest floats.
         let height = (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0);
         let down = self.rows * Canvas::DOTS_HIGH - 1;
         (x, down - nearest(height, down))
@@ -264,14 +264,14 @@ fn nearest(share: f64, whole: usize) -> usize {
     (share.clamp(0.0, 1.0) * whole as f64).round() as usize
 }
 
-/// The least and the greatest value; of no points, an empty range.
+/// The minimum and the maximum; without points, an empty range.
 fn extent<'a>(points: impl Iterator<Item = &'a (i64, f64)>) -> (f64, f64) {
     points.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), (_, value)| {
         (low.min(*value), high.max(*value))
     })
 }
 
-/// The first moment at the left, the last at the right; below each other where both do not fit.
+/// The first time at the left, the last at the right; one below the other if both do not fit.
 fn time_axis(first: i64, last: i64, margin: usize, columns: usize) -> Vec<String> {
     let [first, last] = [first, last].map(|nanos| UnixNanos(nanos).to_string());
     if first == last {
@@ -338,7 +338,7 @@ mod tests {
             .collect();
         rows.push(row(20, "V1", Value::Float(10.0)));
         rows.push(row(21, "V1", Value::Float(0.5)));
-        // Neither is a point.
+        // Neither row is a point.
         rows.push(row(22, "V1", Value::Null));
         rows.push(row(22, "V1", Value::Float(f64::NAN)));
         let expect = "\

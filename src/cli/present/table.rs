@@ -5,30 +5,30 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, Tab
 use super::text::{exact, rounded, shorten, visible, width};
 use crate::model::{Column, Row, Value, ValueType};
 
-/// Columns that a text takes at least before whole columns are left out: what identifies a vehicle
-/// (17 characters of a VIN) must be told apart at its end.
+/// The minimum columns of a string before whole columns are left out: identifiers of vehicles (17
+/// characters of a VIN) often differ only at their end.
 const TEXT_LEAST: usize = 20;
-/// Columns that a name takes at least.
+/// The minimum columns of a name.
 const NAME_LEAST: usize = 8;
-/// Columns that a text takes at most where nothing else bounds it.
+/// The maximum columns of a string without another bound.
 const TEXT_MOST: usize = 1_000;
 
 /// Blanks between two columns.
 const GAP: usize = 2;
-/// What the line below the names is made of.
+/// The character of the line below the names.
 const RULE: char = '─';
 /// The library puts one blank between two columns, and this behind each.
 const PADDING: u16 = 1;
 const _: () = assert!(GAP == 1 + PADDING as usize);
 
-/// A table, and what of the answer is not in it.
+/// A table, and what it leaves out of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Drawn {
     /// Lines, each with its end.
     pub(in crate::cli) text: String,
-    /// The names of the columns that did not fit.
+    /// The names of columns that did not fit.
     pub(in crate::cli) hidden: Vec<String>,
-    /// Whether any text or name was shortened.
+    /// Whether a string or name was shortened.
     pub(in crate::cli) is_shortened: bool,
 }
 
@@ -51,8 +51,8 @@ impl Drawn {
     }
 }
 
-/// Draws a table of at most `width` columns of a terminal; without one, as wide as it needs to be,
-/// with every decimal.
+/// Draws a table of at most `width` terminal columns; without `width`, as wide as needed, with
+/// every decimal.
 pub(in crate::cli) fn table(columns: &[Column], rows: &[Row], width: Option<usize>) -> Drawn {
     if columns.is_empty() {
         return Drawn { text: String::new(), hidden: Vec::new(), is_shortened: false };
@@ -87,7 +87,7 @@ pub(in crate::cli) fn table(columns: &[Column], rows: &[Row], width: Option<usiz
     }
     let mut text = String::new();
     for (at, line) in drawn.lines().enumerate() {
-        // The last column's padding: blanks, or a piece of the line below the names.
+        // The last column's padding: blanks, or a part of the line below the names.
         let line = line.trim_end();
         text.push_str(if at == 1 { line.strip_suffix(RULE).unwrap_or(line) } else { line });
         text.push('\n');
@@ -95,7 +95,7 @@ pub(in crate::cli) fn table(columns: &[Column], rows: &[Row], width: Option<usiz
     Drawn { text, hidden: names[widths.len()..].to_vec(), is_shortened }
 }
 
-/// A line below the names and nothing else: every other character shows something.
+/// Only a line below the names; no other borders.
 fn frame() -> Table {
     let style = TableStyle::new().header_separator(LineStyle::none().fill(RULE).junction(RULE));
     let mut table = Table::new();
@@ -135,17 +135,17 @@ fn cell(value: &Value, is_bounded: bool) -> String {
     }
 }
 
-/// What a column asks for.
+/// The width that a column needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Want {
-    /// To show everything.
+    /// The width for the full content.
     natural: usize,
-    /// Less is of no use.
+    /// The minimum useful width.
     least: usize,
 }
 
-/// The widths of the columns that are shown: as many of the first ones as fit at their least, but
-/// one at least; then the widest that can give way do, until all of them fit.
+/// The widths of the shown columns: as many of the first ones as fit with their minimum, but at
+/// least one; then the widest ones are narrowed until all of them fit.
 fn fit(wants: &[Want], width: usize) -> Vec<usize> {
     let gaps = |n: usize| GAP * n.saturating_sub(1);
     let shown = (1..=wants.len())
@@ -271,7 +271,7 @@ time                    vin
             &hidden,
             true,
         );
-        // One column is always there.
+        // One column is always shown.
         let hidden = ["vin", "speed_kmh", "odometer_m", "is_locked", "mode"];
         check(
             Some(20),
@@ -325,7 +325,7 @@ time
         check(&wants, 77, &[20, 17, 5, 29]);
         check(&wants, 61, &[20, 15, 5, 15]);
         check(&wants, 47, &[20, 8, 5, 8]);
-        // The fourth does not fit at its least, so the others have more room.
+        // The fourth does not fit with its minimum, so the others have more room.
         check(&wants, 46, &[20, 17, 5]);
         check(&wants, 37, &[20, 8, 5]);
         check(&wants, 36, &[20, 14]);

@@ -1,12 +1,12 @@
-//! Text within a width, and numbers short enough to read.
+//! Strings within a width, and short numbers.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// Decimals of a number that is shown within a width.
+/// Decimals of a number within a limited width.
 const DECIMALS_MAX: usize = 6;
 
-/// Text from outside, fit for a terminal: an escape sequence in a topic must not reach it, nor a
-/// mark that turns the direction of what follows.
+/// A string from outside, safe for a terminal: an escape sequence in a topic must not reach it, nor
+/// a mark that changes the direction of the following text.
 pub(in crate::cli) fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -20,7 +20,7 @@ pub(in crate::cli) fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Columns of a terminal that the text takes.
+/// Terminal columns of the text.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
@@ -43,13 +43,13 @@ pub(super) fn shorten(text: &str, max: usize) -> String {
     format!("{}…", &text[..end])
 }
 
-/// A float in full, as JSON writes it.
+/// A float with all digits, as in JSON.
 pub(super) fn exact(value: f64) -> String {
     serde_json::json!(value).to_string()
 }
 
-/// A float with at most [`DECIMALS_MAX`] decimals. One so small that they would make it a zero has
-/// an exponent, and keeps its size.
+/// A float with at most [`DECIMALS_MAX`] decimals. One that would be rounded to zero is written
+/// with an exponent.
 pub(super) fn rounded(value: f64) -> String {
     let exact = exact(value);
     let (digits, has_exponent) = match exact.split_once('e') {

@@ -187,24 +187,24 @@ pub(super) struct Shown {
     pub(super) timeout: Duration,
 }
 
-/// What becomes of the rows.
+/// The output form of the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For people, within a width if there is one.
+    /// For people, within a width if it is known.
     Table { width: Option<usize> },
     /// For people.
     Plot { field: String, width: usize },
     /// For programs.
     Json,
-    /// For programs, too.
+    /// For programs.
     Csv,
 }
 
 impl Shown {
-    /// Columns of a plot where nothing says how wide.
+    /// Columns of a plot if no width is known.
     const PLOT_COLUMNS: usize = 80;
 
-    /// `terminal`: how wide standard output is, if it is a terminal. An error is wrong usage.
+    /// `terminal`: the width of standard output, if it is a terminal. An error is wrong usage.
     pub(super) fn form(&self, terminal: Option<usize>) -> Result<Form, String> {
         let width = self.width.map(usize::from).or(terminal);
         match (self.json, self.csv, &self.plot) {
@@ -220,21 +220,21 @@ impl Shown {
 }
 
 impl Portable {
-    /// Rows of a page where every page is wanted: some 2 MB of telemetry.
+    /// Rows of a page if every page is wanted: about 2 MB of telemetry.
     const PAGE_ROWS: usize = 10_000;
 
     /// The measurement.
     pub(super) fn measurement(&self) -> &str {
-        // One of both is there, or clap would have refused.
+        // Clap guarantees that one of the two is present.
         self.named.as_deref().or(self.measurement.as_deref()).unwrap_or_default()
     }
 
-    /// Whether every page is asked for.
+    /// Whether every page is requested.
     pub(super) fn is_all(&self, form: &Form) -> bool {
         self.all || (matches!(form, Form::Plot { .. }) && self.limit.is_none())
     }
 
-    /// The parameters of the request, `after` aside.
+    /// The parameters of the request, except `after`.
     pub(super) fn parameters(&self, form: &Form, now: UnixNanos) -> Vec<(String, String)> {
         let is_all = self.is_all(form);
         let vehicles = self.vehicle.iter().map(|vehicle| ("vehicle".to_owned(), vehicle.clone()));
@@ -251,7 +251,7 @@ impl Portable {
         };
         let fields = (!self.fields.is_empty()).then(|| self.fields.join(","));
         add("fields", fields.or(plotted));
-        // Pages are asked for one after the other, and must not see the range move meanwhile.
+        // Pages are requested one after the other, and the range must not move meanwhile.
         let moment = |text: &Option<String>, default: &str| {
             let fixed = query::moment(text.as_deref().unwrap_or(default), now, None).ok();
             if is_all { fixed.map(|at| at.0.to_string()) } else { text.clone() }
@@ -272,7 +272,7 @@ impl Portable {
         self.after.clone()
     }
 
-    /// The first option that only a measurement has, if any is given.
+    /// The first given option that is only allowed with a measurement, if any.
     pub(super) fn given(&self) -> Option<&'static str> {
         let given = [
             ("a measurement", self.measurement.is_some()),
@@ -295,9 +295,9 @@ impl Portable {
     }
 }
 
-/// Held against the rules here, so that a wrong one is wrong usage; the appliance reads it again.
+/// Checked here so that a wrong value is wrong usage; the appliance parses it again.
 fn time(text: &str) -> Result<String, String> {
-    // Any moment of ours: what is relative only has to be readable.
+    // Any fixed time: a relative one only has to be valid.
     const NOW: UnixNanos = UnixNanos(1_800_000_000_000_000_000);
     query::moment(text, NOW, None).map(|_| text.to_owned()).map_err(|wrong| format!("it {wrong}"))
 }

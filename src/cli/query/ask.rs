@@ -1,4 +1,4 @@
-//! From a question to the last row of its answer.
+//! From a query to the last row of its answer.
 
 use std::io::Read as _;
 
@@ -21,7 +21,7 @@ use crate::{
     query::Language,
 };
 
-/// What there is to read the question from cannot be read; the operator checks its path.
+/// The query's file or standard input cannot be read; the operator checks the path.
 #[derive(Debug, thiserror::Error)]
 #[error("reading the question from {place}")]
 struct TextError {
@@ -30,7 +30,7 @@ struct TextError {
     source: std::io::Error,
 }
 
-/// Asks, and writes the answer as it comes.
+/// Sends the query, and writes the answer as it arrives.
 pub(in crate::cli) fn run(
     arguments: &Arguments,
     sources: &Sources,
@@ -40,7 +40,7 @@ pub(in crate::cli) fn run(
     if arguments.portable.list && matches!(form, Form::Plot { .. }) {
         return Err(Failure::Usage("--list and --plot exclude each other".to_owned()));
     }
-    // What is wrong with the question is told before anybody is looked for.
+    // Errors in the query are reported before the appliance is looked up.
     let native = match &arguments.native {
         None => None,
         Some(native) => Some(request(native, arguments)?),
@@ -60,7 +60,7 @@ pub(in crate::cli) fn run(
         Some(request) => ask_native(&appliance, &request, &mut show),
         None => ask_portable(&appliance, arguments, &form, &mut show),
     };
-    // What came in front of an error is an answer, too.
+    // The rows before an error are shown too.
     show.finish(last.is_ok())?;
     if let Some(after) = last?.after {
         complain(format_args!(
@@ -70,7 +70,7 @@ pub(in crate::cli) fn run(
     Ok(())
 }
 
-/// The body of a native question.
+/// The body of a native query.
 fn request(native: &Native, arguments: &Arguments) -> Result<serde_json::Value, Failure> {
     let (language, text) = native.parts();
     if let Some(given) = arguments.portable.given() {
@@ -125,7 +125,7 @@ fn ask_native(
     read(answer.and_then(Answer::wanted).map_err(Failure::failed)?, show)
 }
 
-/// One page, or all of them; gives the last.
+/// One page, or all of them; returns the last.
 fn ask_portable(
     appliance: &Appliance,
     arguments: &Arguments,

@@ -1,4 +1,4 @@
-//! What can be asked for: measurements, or the fields and tags of one.
+//! What can be queried: measurements, or the fields and tags of one.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -79,7 +79,7 @@ fn read(appliance: &Appliance, path: &[&str]) -> Result<Vec<Entry>, Failure> {
     let whole = [&["api", "v1"], path].concat();
     let answer = appliance.get(&whole, &[]).and_then(Answer::wanted).map_err(Failure::failed)?;
     let foreign = answer.foreign();
-    // The one member is the list.
+    // The only member is the list.
     let list = serde_json::from_reader::<_, Json>(answer).ok().and_then(|mut body| {
         let members = body.as_object_mut()?;
         let list = members.values_mut().find(|value| value.is_array())?.take();

@@ -1,4 +1,4 @@
-//! Rows for programs: JSON objects with the values as the API writes them.
+//! Rows for programs: JSON objects with the values in the format of the API.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::{
     query::push_json,
 };
 
-/// The names of an object's members; one that stands there already is numbered, so that none hides
+/// The names of an object's members; a name that occurs again gets a number, so that none hides
 /// another (`a`, `a_2`).
 pub(super) fn members(columns: &[Column]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(columns.len());
@@ -24,7 +24,7 @@ pub(super) fn members(columns: &[Column]) -> Vec<String> {
     names
 }
 
-/// One object on one line. A moment is RFC 3339, an integer exact, a float that is none null.
+/// One object on one line. A time is RFC 3339, an integer is exact, a non-finite float is null.
 pub(super) fn json_row(members: &[String], row: &Row, out: &mut String) {
     for (at, (name, value)) in members.iter().zip(row).enumerate() {
         out.push(if at == 0 { '{' } else { ',' });

@@ -1,19 +1,20 @@
-//! `query`: questions to a running appliance, and their answers for people and programs.
+//! `query`: queries to a running appliance, and their answers for people and programs.
 //!
-//! What follows `query` is a measurement, asked portably (`GET /api/v1/telemetry/{measurement}`),
-//! or the name of a language with a question in it (`POST /api/v1/query`). The languages' names
-//! come first: a measurement called `sql` is asked with `--measurement sql`.
+//! `query` is followed by a measurement, for a portable query (`GET
+//! /api/v1/telemetry/{measurement}`), or by the name of a language and a query in it (`POST
+//! /api/v1/query`). The names of languages take precedence: a measurement with the name `sql` needs
+//! `--measurement sql`.
 //!
-//! `--list` shows what there is to ask for (`GET /api/v1/measurements` and what lies below it).
+//! `--list` shows what can be queried (`GET /api/v1/measurements` and the paths below it).
 //!
-//! The life of a question: `arguments` reads it, `ask` sends it and follows the pages, `read` takes
-//! the answer apart row by row as it comes, `show` writes each row. An answer of any size passes
-//! through in bounded memory as CSV and JSON lines; a table is drawn in blocks, a plot holds its
-//! points up to a bound.
+//! The life of a query: `arguments` parses it, `ask` sends it and requests the pages, `read` parses
+//! the answer row by row as it arrives, `show` writes each row. As CSV and JSON lines an answer of
+//! any size uses bounded memory; a table is drawn in blocks, and a plot holds a bounded number of
+//! points.
 //!
-//! Standard output has the answer and nothing else; that there are more rows, or that columns did
-//! not fit, goes to standard error. An answer that is cut off ends with exit code 1, whatever was
-//! written by then.
+//! Standard output has only the answer; a note that there are more rows, or that columns did not
+//! fit, goes to standard error. A truncated answer ends with exit code 1, even if rows were already
+//! written.
 
 mod arguments;
 mod ask;

@@ -1,4 +1,4 @@
-//! An answer, taken apart as it comes: columns first, then row by row, then where it goes on.
+//! Parses an answer as it arrives: columns first, then row by row, then the token of the next page.
 
 use std::{
     fmt,
@@ -16,12 +16,12 @@ use crate::{
     model::{Column, Row, UnixNanos, Value, ValueType},
 };
 
-/// Bytes that are taken from the connection at once.
+/// Bytes per read from the connection.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Where rows go.
+/// The receiver of rows.
 pub(in crate::cli) trait Sink {
-    /// What every row of the page has; once a page, before any row of it.
+    /// The columns of every row of the page; called once a page, before its first row.
     fn columns(&mut self, columns: &[Column]) -> Result<(), Failure>;
     /// One row.
     fn row(&mut self, row: Row) -> Result<(), Failure>;
@@ -34,25 +34,25 @@ pub(in crate::cli) struct Page {
     pub(super) after: Option<String>,
 }
 
-/// Why an answer ended early.
+/// Why reading an answer stopped early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    /// The connection broke, or the appliance met a bound or lost its store on the way: its log
-    /// tells; ask again, or for less.
+    /// The connection broke, or the appliance reached a limit or lost its store: see its log;
+    /// repeat the query, or reduce it.
     #[error("the answer is cut off after {rows} rows; the appliance's log says why")]
     CutOff {
-        /// That came.
+        /// Rows that were received.
         rows: u64,
-        /// What the connection said.
+        /// The error of the connection.
         #[source]
         source: serde_json::Error,
     },
-    /// It comes from something else, or from another version.
+    /// The answer is from another server, or another version.
     #[error("the answer cannot be read after {rows} rows")]
     Unreadable {
-        /// That came.
+        /// Rows that were received.
         rows: u64,
-        /// What the parser said.
+        /// The error of the parser.
         #[source]
         source: serde_json::Error,
     },
@@ -64,7 +64,7 @@ pub(in crate::cli) fn read(body: impl Read, sink: &mut dyn Sink) -> Result<Page,
     let body = BufReader::with_capacity(BUFFER_BYTES, body);
     let mut json = serde_json::Deserializer::from_reader(body);
     let page = AnswerSeed(&mut reading).deserialize(&mut json);
-    // The end of the body is part of the answer: what is cut off has none.
+    // The end of the body is part of the answer: a truncated one has none.
     let page = page.and_then(|page| json.end().map(|()| page));
     let rows = reading.rows;
     page.map_err(|source| match reading.failure {
@@ -80,7 +80,7 @@ struct Reading<'a> {
     sink: &'a mut dyn Sink,
     kinds: Option<Vec<ValueType>>,
     rows: u64,
-    /// Why the sink takes no more.
+    /// Why the sink accepts no more rows.
     failure: Option<Failure>,
 }
 
@@ -215,8 +215,8 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 }
 
-/// A value as it is written; the column's type only tells a moment from a text. A native answer may
-/// hold values that are not of their column's type, and they are shown all the same.
+/// A value in its JSON form; the column's type only distinguishes a time from a string. A native
+/// answer may hold values of another type than their column's; they are shown too.
 struct ValueSeed(ValueType);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed {

@@ -1,4 +1,4 @@
-//! Rows on their way out, in the form that was asked for.
+//! Writes rows in the requested form.
 
 use std::io::IsTerminal as _;
 
@@ -19,12 +19,12 @@ use crate::{
     query::{push_csv, push_csv_head},
 };
 
-/// Rows of a table that are laid out together; a longer one goes on below, with its names again.
+/// Rows of a table that get a common layout; a longer table continues below, with its names again.
 const BLOCK_ROWS: usize = 10_000;
-/// Bytes that are handed to standard output at once.
+/// Bytes per write to standard output.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// The columns are others than those of the page before: the mappings were loaded anew meanwhile.
+/// The columns differ from those of the previous page: the mappings were reloaded meanwhile.
 #[derive(Debug, thiserror::Error)]
 #[error("the columns changed between two pages; ask again")]
 struct ColumnsChanged;
@@ -40,17 +40,17 @@ pub(super) struct Show<'a> {
     /// Rows of the table's next block.
     block: Vec<Row>,
     plot: Option<Plot>,
-    /// Text that waits to be written.
+    /// Text that is not written yet.
     text: String,
     rows: u64,
-    /// What did not fit into a table; once is enough.
+    /// What did not fit into a table; reported once.
     note: Option<String>,
     progress: Option<ProgressBar>,
 }
 
 impl<'a> Show<'a> {
     pub(super) fn new(form: Form, output: &'a mut Output) -> Self {
-        // Where the rows are to be seen, they are the progress.
+        // If the rows are visible, no progress is needed.
         let is_seen = std::io::stdout().is_terminal() || !std::io::stderr().is_terminal();
         Self {
             form,
@@ -66,8 +66,8 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// Writes what waits, and says what the answer does not show; one that is not whole is followed
-    /// by its error.
+    /// Writes the remaining rows, and reports what the answer does not show; an incomplete answer
+    /// is followed by its error.
     pub(super) fn finish(mut self, is_whole: bool) -> Result<(), Failure> {
         self.block()?;
         if let (Some(plot), Form::Plot { width, .. }) = (&self.plot, &self.form) {
@@ -87,7 +87,7 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
-    /// Draws the rows that are there, or the names alone if none came at all.
+    /// Draws the collected rows, or only the names if there was no row at all.
     fn block(&mut self) -> Result<(), Failure> {
         let (Form::Table { width }, Some(columns)) = (&self.form, &self.columns) else {
             return Ok(());

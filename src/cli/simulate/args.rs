@@ -146,11 +146,11 @@ pub(in crate::cli) struct Arguments {
     pub(super) json: bool,
 }
 
-/// A fleet may take so long to connect, over what the connect rate needs.
+/// The additional time for a fleet to connect, over the time from the connect rate.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
 impl Arguments {
-    /// Where schemas, mappings and commands are declared.
+    /// The files that declare schemas, mappings and commands.
     fn files(&self, disk: &Arc<dyn Disk>) -> Files {
         match &self.schemas {
             Some(dir) => Files::Folder { disk: Arc::clone(disk), dir: dir.clone() },
@@ -158,7 +158,7 @@ impl Arguments {
         }
     }
 
-    /// What vehicles do when they are told to.
+    /// What vehicles do with commands.
     pub(super) fn commands(
         &self,
         disk: &Arc<dyn Disk>,
@@ -233,13 +233,13 @@ impl Arguments {
         }
     }
 
-    /// The files of TLS.
+    /// The TLS files.
     pub(super) fn tls(&self) -> TlsOptions {
         let Self { ca, cert: certificate, key, .. } = self.clone();
         TlsOptions { ca, certificate, key }
     }
 
-    /// Whom to ask whether it is stored.
+    /// Where to verify that messages are stored.
     pub(super) fn verify(&self) -> VerifyOptions {
         VerifyOptions {
             appliance: self.verify.clone(),
@@ -250,7 +250,7 @@ impl Arguments {
     }
 }
 
-/// A million connections need 500 source addresses and 16 GiB; past it somebody mistyped.
+/// A million connections need 500 source addresses and 16 GiB; a higher number is a typing error.
 const VEHICLES_MAX: usize = 1_000_000;
 
 fn parse_count(text: &str) -> Result<usize, String> {

@@ -2,8 +2,8 @@
 //! drives, for load tests and demos.
 //!
 //! The fleet is that of [`simulator`](crate::simulator). This command turns arguments into a plan
-//! and a run of it, shows how far it is, reports what was acknowledged, and, if asked, has it
-//! proved that this is stored.
+//! and runs it, shows the progress, reports what was acknowledged, and, if requested, verifies that
+//! this is stored.
 
 mod args;
 mod run;

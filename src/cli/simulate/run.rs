@@ -93,7 +93,7 @@ pub(in crate::cli) fn run(arguments: &Arguments, output: &mut Output) -> Result<
     Ok(())
 }
 
-/// What lies on TCP, as the target says.
+/// The layers over TCP, as the target requires.
 fn layers(
     arguments: &Arguments,
     target: &Target,
@@ -138,7 +138,7 @@ fn publish(
     outcome.map_err(|error| failed("cannot publish", &error))
 }
 
-/// What was written on the command line is wrong usage; all else has failed.
+/// An error in the arguments is wrong usage; every other one is a failure.
 fn cannot_verify(error: VerifyError) -> Failure {
     match error {
         VerifyError::Url { .. } | VerifyError::Token { .. } => {

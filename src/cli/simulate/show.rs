@@ -1,4 +1,4 @@
-//! What is shown: progress while a run goes on, a report at its end.
+//! The output: progress during a run, a report at its end.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -23,25 +23,25 @@ pub(super) struct Report {
     pub(super) reconnects: u64,
     pub(super) connect_seconds: f64,
     pub(super) seconds: f64,
-    /// Waited for the last answers.
+    /// The wait for the last acknowledgements.
     pub(super) drain_seconds: f64,
     pub(super) payload_bytes: usize,
-    /// Begun, each once.
+    /// Messages whose publishing began, each counted once.
     pub(super) published: u64,
-    /// Written again after a reconnect.
+    /// Messages that were sent again after a reconnect.
     pub(super) resent: u64,
-    /// Absent at QoS 0, where nothing is.
+    /// Absent at QoS 0, which has no acknowledgements.
     pub(super) acknowledged: Option<u64>,
     pub(super) refused: u64,
     pub(super) unacknowledged: u64,
-    /// Acknowledged (at QoS 0: published) a second, while messages were begun.
+    /// Acknowledged (at QoS 0: published) messages a second, during publishing.
     pub(super) messages_per_second: f64,
-    /// The longest that a message of a fixed rate was begun after it was due.
+    /// The longest delay between the due time and the sending of a message at a fixed rate.
     pub(super) late_max_ms: f64,
     pub(super) latency_ms: Option<LatencyMillis>,
-    /// What vehicles were told.
+    /// The commands to vehicles.
     pub(super) commands: CommandCounts,
-    /// What reached subscribers, where there were any.
+    /// Deliveries to subscribers, if there were any subscribers.
     pub(super) deliveries: Option<Delivered>,
     pub(super) replay: Option<ReplayedRows>,
     pub(super) stopped: bool,
@@ -49,19 +49,19 @@ pub(super) struct Report {
     pub(super) verification: Option<Verification>,
 }
 
-/// What reached subscribers.
+/// Deliveries to subscribers.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Delivered {
     subscribers: u32,
-    /// Whose subscription was made.
+    /// Subscribers whose subscription was acknowledged.
     subscribed: u64,
     connections_lost: u64,
     delivered: u64,
-    /// Acknowledged (at QoS 0: published), and never came.
+    /// Messages that were acknowledged (at QoS 0: published), but not delivered.
     lost: u64,
-    /// Came after a later one of the same vehicle.
+    /// Deliveries after a later message of the same vehicle.
     disordered: u64,
-    /// Came again, or were none of the fleet's.
+    /// Deliveries that are duplicates, or not from the fleet.
     unexpected: u64,
     per_second: f64,
     latency_ms: Option<LatencyMillis>,
@@ -167,7 +167,7 @@ impl Report {
         }
     }
 
-    /// Deliveries that did not come, if any.
+    /// Missing deliveries, if any.
     pub(super) fn lost(&self) -> Option<u64> {
         self.deliveries.map(|deliveries| deliveries.lost).filter(|lost| *lost > 0)
     }
@@ -244,7 +244,7 @@ impl Progress {
         Self { bar: is_terminal.then(|| ProgressBar::new(0)), vehicles, total, duration }
     }
 
-    /// Takes the bar away, so that the report stands alone.
+    /// Removes the bar, so that only the report remains.
     pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -252,7 +252,7 @@ impl Progress {
     }
 
     fn line(text: &str) {
-        // Whoever does not read standard error misses nothing but this.
+        // If standard error has no reader, only this text is lost.
         let _written = writeln!(std::io::stderr(), "{text}");
     }
 
