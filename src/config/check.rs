@@ -1,4 +1,4 @@
-//! What no single key can tell: settings that do not go together. Each check has its reason.
+//! Checks across keys: settings that contradict each other. Each check has its reason.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
@@ -17,31 +17,31 @@ use crate::{
     telemetry::{Chain, log},
 };
 
-/// What [`check`] found out on the way.
+/// What [`check`] determines besides the problems.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     /// The parsed listeners of `mqtt.listen`.
     pub(super) mqtt: Vec<mqtt::Listener>,
-    /// What `mqtt.proxy-protocol.from` names.
+    /// The networks of `mqtt.proxy-protocol.from`.
     pub(super) proxies: Vec<mqtt::Network>,
-    /// That of `http.listen`.
+    /// The parsed address of `http.listen`.
     pub(super) http: Option<SocketAddr>,
-    /// By the key of the secret itself, wherever it was written.
+    /// By the key of the secret itself, even if it was written as a file.
     pub(super) secrets: BTreeMap<&'static str, Secret>,
-    /// What `store.ca-file` holds.
+    /// The certificates from `store.ca-file`.
     pub(super) authorities: Option<Authorities>,
 }
 
 /// Which checks apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// All, for an appliance that is to run.
+    /// All, for an appliance that will run.
     Appliance,
     /// Only those that matter to commands that read files.
     Offline,
 }
 
-/// Checks everything and gathers what is wrong.
+/// Checks everything and collects the problems.
 pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Problem>) -> Findings {
     let mut findings = Findings::default();
     check_folders(settings, problems);
@@ -56,7 +56,7 @@ pub(super) fn check(settings: &Settings, scope: Scope, problems: &mut Vec<Proble
     findings
 }
 
-/// A measurement that no line can hold would never be written.
+/// A measurement that is not valid in line protocol would never be written.
 fn check_connectivity(settings: &Settings, problems: &mut Vec<Problem>) {
     let key = "mqtt.connectivity.measurement";
     let is_fit = |name: &String| line::is_plain(name.as_bytes()) && !name.contains(['{', '}']);
@@ -68,8 +68,8 @@ fn check_connectivity(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
-/// An empty path is the working directory, which nobody means: it comes of a variable that is not
-/// set, and the next start from elsewhere would find nothing.
+/// An empty path is the working directory, which is never intended: it comes from an unset
+/// variable, and the next start in another directory would find nothing.
 fn check_folders(settings: &Settings, problems: &mut Vec<Problem>) {
     for key in ["data-dir", "schemas.dir"] {
         if settings.text(key).trim().is_empty() {
@@ -150,7 +150,7 @@ fn check_sizes(settings: &Settings, problems: &mut Vec<Problem>) {
     retry.check(settings.duration(retry.key).as_nanos(), settings, problems);
 }
 
-/// A key that must be at least what others make of it.
+/// A key with a minimum that depends on other keys.
 struct Relation {
     key: &'static str,
     depends: &'static [&'static str],
@@ -173,8 +173,8 @@ impl Relation {
     }
 }
 
-/// Settings of the store kind that was not chosen are refused: whoever wrote them believes that
-/// they do something.
+/// Settings of another store kind than the chosen one are refused: the operator believes that they
+/// have an effect.
 fn check_store_keys(settings: &Settings, problems: &mut Vec<Problem>) {
     let Some(kind) = settings.text_if_any("store.kind") else { return };
     for path in settings.written() {
@@ -187,7 +187,8 @@ fn check_store_keys(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Buckets are made by a crate that a build may lack, and that knows no path in front of the API.
+/// The code that creates buckets is optional at build time, and does not support a path before the
+/// API's paths.
 fn check_create(settings: &Settings, kind: &str, problems: &mut Vec<Problem>) {
     if kind != store::Kind::InfluxDb2.as_str() || !settings.flag("store.create") {
         return;
@@ -258,7 +259,7 @@ fn check_store(settings: &Settings, findings: &mut Findings, problems: &mut Vec<
     check_credentials(settings, findings, problems);
 }
 
-/// What only TDengine asks for.
+/// Requirements of TDengine only.
 fn check_tdengine(settings: &Settings, findings: &Findings, problems: &mut Vec<Problem>) {
     let mut refuse = |key: &str, depends: &[&str], reason: String, remedy: &str| {
         let fault = Fault::Conflict { reason, remedy: remedy.to_owned() };
@@ -322,7 +323,7 @@ fn check_urls(settings: &Settings, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Splits a path into what belongs to a base address and the endpoint of some store behind it.
+/// Splits a path into a part that belongs to a base address and the endpoint of a store after it.
 fn endpoint_of(path: &str) -> Option<(&str, &'static str)> {
     const ENDPOINTS: &[&str] = &[
         "/api/v2/write",
@@ -388,8 +389,8 @@ fn check_credentials(settings: &Settings, findings: &Findings, problems: &mut Ve
     }
 }
 
-/// A secret is written as itself or as the file that holds it; the later layer wins, and both in
-/// one layer is refused.
+/// A secret is given directly or as the file that holds it; the later layer wins, and both in one
+/// layer are refused.
 fn find_secret(
     settings: &Settings,
     key: &'static str,

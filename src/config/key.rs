@@ -1,31 +1,31 @@
-//! What is known of one key: its kind, default, bounds and documentation.
+//! The properties of one key: its kind, default, bounds and documentation.
 
-/// What a key's value looks like.
+/// The kind of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Bytes: `"64MiB"`, or a plain integer.
     Size,
-    /// A length of time: `"200ms"`.
+    /// A duration: `"200ms"`.
     Duration,
     /// A plain integer.
     Count,
-    /// A part of a whole, from 0 to 1: `0.1`. Kept in millionths.
+    /// A fraction from 0 to 1: `0.1`. Stored in millionths.
     Share,
     /// `true` or `false`.
     Bool,
-    /// Any text.
+    /// Any string.
     Text,
     /// A path, relative to the working directory.
     Path,
-    /// Where to listen: `"127.0.0.1:1883"`.
+    /// The address of a listener: `"127.0.0.1:1883"`.
     Address,
-    /// Several of them.
+    /// Several addresses of listeners.
     Addresses,
     /// Base addresses of a store.
     Urls,
     /// Several paths, or none.
     Paths,
-    /// Several texts, or none.
+    /// Several strings, or none.
     Texts,
     /// A token or password, never printed.
     Secret,
@@ -34,7 +34,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What to write, for a message and for the reference.
+    /// The expected format, for messages and the reference.
     pub(super) fn expected(self) -> String {
         match self {
             Self::Size => "a size such as \"64MiB\"".to_owned(),
@@ -54,22 +54,22 @@ impl Kind {
     }
 }
 
-/// A limit of a value, with the sentence that says why it is there.
+/// A limit of a value, with the reason for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
-    /// As it would be written in the file.
+    /// As written in the file.
     pub(super) value: &'static str,
-    /// Ends a sentence that begins with the bound.
+    /// The end of a sentence that begins with the bound.
     pub(super) why: &'static str,
 }
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
-    /// Dotted, from the file's root.
+    /// With dots, from the file's root.
     pub(super) path: &'static str,
     pub(super) kind: Kind,
-    /// As it would be given to `--set`; absent: the key has no default.
+    /// As written with `--set`; absent: the key has no default.
     pub(super) default: Option<&'static str>,
     pub(super) min: Option<Bound>,
     pub(super) max: Option<Bound>,
@@ -110,11 +110,11 @@ impl Key {
         format!("{VARIABLE_PREFIX}{name}")
     }
 
-    /// The table it stands in; empty for the root.
+    /// The key's table; empty for the root.
     pub(super) fn table(&self) -> &'static str {
         self.path.rsplit_once('.').map_or("", |(table, _)| table)
     }
 }
 
-/// What every environment variable of ours begins with.
+/// The prefix of our environment variables.
 pub(super) const VARIABLE_PREFIX: &str = "FLEETLINE_";

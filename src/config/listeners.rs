@@ -1,4 +1,4 @@
-//! Whether what listens goes together: addresses, TLS, and who may come.
+//! Checks that the listeners are consistent: addresses, TLS and access.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::{
     mqtt,
 };
 
-/// Checks all listeners, and notes what they are.
+/// Checks all listeners, and stores their parsed addresses.
 pub(super) fn check(settings: &Settings, findings: &mut Findings, problems: &mut Vec<Problem>) {
     let mut addresses: Vec<(SocketAddr, &str)> = Vec::new();
     for text in settings.texts("mqtt.listen") {
@@ -101,7 +101,7 @@ fn check_addresses(
     }
 }
 
-/// The files of TLS belong together, and to listeners that speak it.
+/// TLS files must be complete, and need a listener that uses TLS.
 fn check_tls(settings: &Settings, findings: &Findings, problems: &mut Vec<Problem>) {
     let is_asked = findings.mqtt.iter().any(|listener| listener.transport.is_secure());
     for (certificate, key, is_asked) in [

@@ -1,4 +1,4 @@
-//! One function a stage: settings that were checked → its options.
+//! One function a stage: checked settings → its options.
 
 use std::{
     num::{NonZeroU16, NonZeroUsize},
@@ -45,7 +45,7 @@ pub(super) fn lower(settings: &Settings, findings: &Findings) -> Resolved {
     }
 }
 
-/// What does not depend on a store or a listener.
+/// The options that do not depend on a store or a listener.
 pub(super) fn lower_offline(settings: &Settings) -> Offline {
     let shards = settings.number_u16("spool.shards");
     let kind = settings.text_if_any("store.kind").and_then(|kind| kind.parse().ok());
@@ -75,7 +75,7 @@ pub(super) fn lower_offline(settings: &Settings) -> Offline {
     }
 }
 
-/// The shape of the log.
+/// The format of the log.
 pub(super) fn log_format(settings: &Settings) -> LogFormat {
     match settings.text("telemetry.log-format").as_str() {
         "json" => LogFormat::Json,
@@ -205,7 +205,7 @@ fn mqtt(settings: &Settings, findings: &Findings) -> mqtt::Options {
     }
 }
 
-/// The files of TLS, for the listeners that speak it.
+/// The TLS files for the listeners that use TLS.
 fn tls(settings: &Settings, findings: &Findings) -> TlsOptions {
     let file_bytes_max = settings.number("auth.file-size-max");
     let is_asked = findings.mqtt.iter().any(|listener| listener.transport.is_secure());
@@ -282,7 +282,7 @@ fn spool(settings: &Settings) -> SpoolOptions {
         segment_bytes_max: settings.number("spool.segment-size"),
         bytes_max: settings.number("spool.max-size"),
         hold: match settings.text_if_any("store.kind").as_deref() {
-            // It says yes when its disk has it.
+            // It confirms only when the data is on its disk.
             None | Some("embedded") => Duration::ZERO,
             Some(_) => settings.duration("store.hold"),
         },
@@ -367,7 +367,7 @@ fn questions(settings: &Settings) -> store::NativeQueryLimits {
     }
 }
 
-/// The program that runs, also where its file has been replaced meanwhile.
+/// The running program, even if its file was replaced meanwhile.
 fn own_program() -> PathBuf {
     let replaced = Path::new("/proc/self/exe");
     match std::env::current_exe() {

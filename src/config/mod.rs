@@ -1,6 +1,6 @@
 //! Configuration file and environment → every stage's options.
 //!
-//! One table of keys (`keys`) says everything about each key: its kind, default, bounds with their
+//! One table (`keys`) contains all properties of each key: its kind, default, bounds with their
 //! reasons, documentation. Parsing, the refusal of unknown keys, overrides by environment and
 //! `--set`, checks of bounds, and `config/reference.md` all use it.
 //!

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: all of it at once, each with place, value, reason, remedy.
+//! All problems of a configuration at once, each with place, value, reason and remedy.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whether `self` and `other` were written in the same layer, where neither wins.
+    /// Whether `self` and `other` were written in the same layer, where none overrides the other.
     pub(super) fn same_layer(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
@@ -40,21 +40,21 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Debug)]
 pub struct Problem {
     pub(super) place: Place,
-    /// The dotted key; empty where the whole file is meant.
+    /// The dotted key; empty for the whole file.
     pub(super) key: String,
-    /// The value as it was understood; absent for a secret.
+    /// The value as it was parsed; absent for a secret.
     pub(super) value: Option<String>,
     pub(super) fault: Fault,
 }
 
-/// What kind of wrong.
+/// The kind of error.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The file is not TOML; what the parser says.
+    /// The file is not TOML; the parser's message.
     Syntax(String),
     /// A file cannot be read.
     Unreadable { what: &'static str, path: String, source: std::io::Error },
@@ -62,11 +62,11 @@ pub(super) enum Fault {
     EmptySecret,
     /// No such key or table.
     Unknown { near: Option<String> },
-    /// A table where a value belongs, or the reverse.
+    /// A table instead of a value, or the reverse.
     NotATable,
     /// A `--set` without `=`.
     NoEquals { argument: String },
-    /// Of another kind.
+    /// A value of another kind.
     Misfit { misfit: Misfit, expected: String },
     /// Below the minimum.
     Below { min: &'static str, why: &'static str },
@@ -74,9 +74,9 @@ pub(super) enum Fault {
     Above { max: &'static str, why: &'static str },
     /// Belongs to another store.
     OtherStore { belongs: String, chosen: String },
-    /// Must be written, and is not.
+    /// Required, but not written.
     Missing { remedy: String },
-    /// Does not go together with something else.
+    /// Contradicts another setting.
     Conflict { reason: String, remedy: String },
 }
 
@@ -139,9 +139,9 @@ fn fmt_misfit(f: &mut fmt::Formatter<'_>, misfit: &Misfit, expected: &str) -> fm
     }
 }
 
-/// Everything that is wrong with a configuration, in the order it was found.
+/// All errors of a configuration, in the order in which they were found.
 ///
-/// When: at start and in `check`. The operator mends each line it prints; exit code 2.
+/// At start and in `check`. The operator corrects each printed line; exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", Listed(.0))]
 pub struct ResolveErrors(pub(super) Vec<Problem>);

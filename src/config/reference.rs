@@ -9,7 +9,7 @@ use crate::config::{
     value,
 };
 
-/// What stands above the keys.
+/// The text above the keys.
 const INTRODUCTION: &str = "\
 # Configuration reference
 
@@ -70,7 +70,7 @@ fn bound(key: &Key, text: &str, why: &str) -> String {
     }
 }
 
-/// A default or bound as it would be written in the file.
+/// A default or bound as written in the file.
 fn code(key: &Key, text: &str) -> String {
     let value = value::from_argument(key.kind, text).expect("a test reads every default and bound");
     format!("`{}`", print(key, &value).expect("no secret has a default"))

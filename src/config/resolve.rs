@@ -22,36 +22,36 @@ use crate::{
     uplink,
 };
 
-/// The options of every stage of an appliance that is to run.
+/// The options of every stage of an appliance that will run.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// What commands that only read files need, too.
+    /// The options that commands need which only read files.
     pub offline: Offline,
-    /// The vehicle edge.
+    /// The edge for vehicles (MQTT).
     pub mqtt: mqtt::Options,
-    /// What TLS works with.
+    /// The TLS files.
     pub tls: TlsOptions,
-    /// What lies between vehicles and disk.
+    /// Between the listeners for vehicles and the disk: decoding and mapping.
     pub uplink: uplink::Options,
-    /// The operator edge.
+    /// The edge for operators (HTTP).
     pub http: http::Options,
-    /// What outlives connections.
+    /// MQTT sessions and retained messages.
     pub sessions: sessions::Options,
-    /// The bounds of questions.
+    /// The limits of queries.
     pub query: query::Options,
     /// The spools.
     pub spool: SpoolOptions,
-    /// The database.
+    /// The store.
     pub store: store::Options,
-    /// What brings points to it.
+    /// Shipping of points to the store.
     pub sink: sink::Options,
-    /// What is set aside.
+    /// The dead letters.
     pub dead_letter: dead_letter::Options,
     /// Commands to vehicles.
     pub downlink: downlink::Options,
 }
 
-/// The files of TLS of both edges; `None` where no listener speaks it.
+/// The TLS files of both edges; `None` without a TLS listener.
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
     /// For vehicles.
@@ -60,10 +60,10 @@ pub struct TlsOptions {
     pub http: Option<auth::TlsFiles>,
 }
 
-/// What all spools share.
+/// The options of all spools together.
 #[derive(Clone, Debug)]
 pub struct SpoolOptions {
-    /// Where they lie, one folder a shard.
+    /// Their folder, with one subfolder a shard.
     pub dir: PathBuf,
     /// The dialect of new entries.
     pub dialect: LineDialect,
@@ -73,12 +73,12 @@ pub struct SpoolOptions {
     pub bytes_max: u64,
     /// How long confirmed segments are held, for [`spool::Budget::holding`].
     pub hold: Duration,
-    /// How each shard's commit thread works.
+    /// The options of each shard's commit thread.
     pub commit: spool::CommitOptions,
 }
 
 impl SpoolOptions {
-    /// What one shard's spool is opened with.
+    /// The options to open one shard's spool.
     #[must_use]
     pub fn shard(&self, shard: ShardId, budget: Arc<spool::Budget>) -> spool::Options {
         spool::Options {
@@ -96,52 +96,53 @@ pub fn shard_dir(spools: &Path, shard: ShardId) -> PathBuf {
     spools.join(shard.0.to_string())
 }
 
-/// What a command needs that reads files but runs no appliance; it does not ask for a store.
+/// The options of a command that reads files but runs no appliance; they need no store.
 #[derive(Clone, Debug)]
 pub struct Offline {
-    /// Where everything lies that must survive a restart.
+    /// The folder for all data that must survive a restart.
     pub data_dir: PathBuf,
-    /// Environment variables with our prefix that are no keys: allowed, and most likely not meant.
+    /// Environment variables with our prefix that are no keys: allowed, and most likely not
+    /// intended.
     pub unknown_variables: Vec<String>,
-    /// How many spools the data directory has.
+    /// The number of spools in the data directory.
     pub shards: ShardCount,
-    /// The dialect that lines are written in: the store's, or the one that every store reads if
-    /// none is configured.
+    /// The dialect of lines: that of the store, or the one that every store accepts if none is
+    /// configured.
     pub dialect: LineDialect,
-    /// Where schemas and mappings are.
+    /// The folder of schemas and mappings.
     pub mapping: mapping::Options,
-    /// Who may come in.
+    /// Authentication and access rules.
     pub auth: auth::Options,
-    /// The bounds of one message.
+    /// The limits of one message.
     pub limits: uplink::Limits,
     /// The log of this process.
     pub log: LogOptions,
 }
 
 impl Offline {
-    /// Where the spools lie, one folder a shard.
+    /// The folder of the spools, with one subfolder a shard.
     #[must_use]
     pub fn spool_dir(&self) -> PathBuf {
         self.data_dir.join("spool")
     }
 
-    /// Where the dead letters lie.
+    /// The folder of the dead letters.
     #[must_use]
     pub fn dead_letter_dir(&self) -> PathBuf {
         self.data_dir.join("dead-letter")
     }
 
-    /// Where the commands lie.
+    /// The folder of the commands.
     #[must_use]
     pub fn downlink_dir(&self) -> PathBuf {
         self.data_dir.join("downlink")
     }
 }
 
-/// Where a configuration is written, besides the environment.
+/// The sources of a configuration, besides the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The file, if one is named.
+    /// The file, if there is one.
     pub file: Option<PathBuf>,
     /// `--set` arguments, each `key=value`.
     pub set: Vec<String>,
@@ -150,7 +151,7 @@ pub struct Sources {
 /// Reads the configuration of an appliance.
 ///
 /// # Errors
-/// Everything that is wrong with it, at once; the operator mends each line (exit code 2).
+/// All problems at once; the operator corrects each line (exit code 2).
 pub fn load(sources: &Sources) -> Result<Resolved, ResolveErrors> {
     let (settings, findings) = read(sources, Scope::Appliance)?;
     Ok(lower(&settings, &findings))
@@ -159,13 +160,13 @@ pub fn load(sources: &Sources) -> Result<Resolved, ResolveErrors> {
 /// Reads the configuration for a command that only reads files.
 ///
 /// # Errors
-/// As [`load`], without asking for a store or looking at listeners.
+/// As [`load`], but a store is not required and listeners are not checked.
 pub fn load_offline(sources: &Sources) -> Result<Offline, ResolveErrors> {
     let (settings, _) = read(sources, Scope::Offline)?;
     Ok(lower_offline(&settings))
 }
 
-/// The shape in which a log was asked for, as far as a configuration that may be wrong says it.
+/// The requested format of the log, as far as a configuration with errors contains it.
 #[must_use]
 pub fn log_format(sources: &Sources) -> LogFormat {
     let (mut settings, mut problems) = (Settings::default(), Vec::new());
@@ -190,7 +191,7 @@ fn write_layers(sources: &Sources, settings: &mut Settings, problems: &mut Vec<P
     source::read_arguments(&sources.set, settings, problems);
 }
 
-/// The same for a text at hand; `name` stands for the file's path in problems.
+/// The same for a text in memory; `name` replaces the file's path in problems.
 #[cfg(test)]
 pub(super) fn read_text(
     name: &str,
@@ -209,7 +210,7 @@ pub(super) fn read_text(
     Ok(lower(&settings, &findings))
 }
 
-/// What no layer can tell by itself.
+/// Checks that need all layers.
 fn finish(
     settings: Settings,
     mut problems: Vec<Problem>,

@@ -1,4 +1,4 @@
-//! Every key's value and where it was written, after the layers have been laid over each other.
+//! Every key's value and its place, after the layers were merged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,18 +17,18 @@ use crate::{
     store,
 };
 
-/// What was written, checked key by key, over the defaults.
+/// The written values, each checked against its key, and the defaults.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     written: BTreeMap<&'static str, (Value, Place)>,
-    /// Keys that were written and refused: what they were meant to be is not known.
+    /// Keys that were written and refused: their intended value is unknown.
     refused: BTreeSet<&'static str>,
     /// Variables with our prefix that are no keys.
     unknown_variables: Vec<String>,
 }
 
 impl Settings {
-    /// Takes one written value, or tells why its key does not allow it.
+    /// Sets one written value, or returns why its key does not allow it.
     pub(super) fn write(
         &mut self,
         key: &'static Key,
@@ -53,7 +53,7 @@ impl Settings {
         Some(refuse(fault))
     }
 
-    /// Remembers a variable with our prefix that is no key, and not nearly one.
+    /// Stores the name of a variable with our prefix that is no key and not similar to one.
     pub(super) fn leave_variable(&mut self, name: String) {
         self.unknown_variables.push(name);
     }
@@ -62,7 +62,7 @@ impl Settings {
         &self.unknown_variables
     }
 
-    /// Whether none of these was refused, so that it makes sense to check them against others.
+    /// Whether none of these keys was refused, so that they can be checked against others.
     pub(super) fn are_usable(&self, paths: &[&str]) -> bool {
         paths.iter().all(|path| !self.refused.contains(path))
     }
@@ -82,12 +82,12 @@ impl Settings {
         self.written.keys().copied()
     }
 
-    /// A problem of a key as it stands.
+    /// A problem of a key with its current value.
     pub(super) fn problem(&self, path: &str, fault: Fault) -> Problem {
         Problem { place: self.place(path), key: path.to_owned(), value: self.shown(path), fault }
     }
 
-    /// A problem of a key with others, told where one of the others was written if it was not.
+    /// A problem between keys; its place is that of a written one of them, first the key itself.
     pub(super) fn problem_of(&self, path: &str, others: &[&str], fault: Fault) -> Problem {
         let mut problem = self.problem(path, fault);
         if problem.place == Place::Default {
@@ -97,12 +97,12 @@ impl Settings {
         problem
     }
 
-    /// A key's value as it would be written in the file; `None` for a secret or no value.
+    /// A key's value as written in the file; `None` for a secret or no value.
     pub(super) fn shown(&self, path: &str) -> Option<String> {
         self.value(path).and_then(|value| print(keys::find(path), &value))
     }
 
-    /// A key's value: as written, else its default, if it has one.
+    /// A key's value: as written, else its default, if there is one.
     fn value(&self, path: &str) -> Option<Value> {
         let key = keys::find(path);
         match self.written.get(path) {
@@ -182,7 +182,8 @@ impl Settings {
     }
 }
 
-/// A caller and the table of keys disagree; the test that resolves the defaults finds every such.
+/// A caller contradicts the table of keys; the test that resolves the defaults finds every such
+/// case.
 fn mismatch(path: &str, found: Option<&Value>) -> ! {
     panic!("the key `{path}` is asked for as a kind that it is not, or has no default: {found:?}")
 }
@@ -205,7 +206,7 @@ fn bound(key: &Key, text: &str) -> u128 {
     magnitude(&value::from_argument(key.kind, text).expect("a test reads every bound"))
 }
 
-/// What bounds are compared by: a number, nanoseconds, or how many.
+/// The value that is compared with bounds: a number, nanoseconds, or a count.
 fn magnitude(value: &Value) -> u128 {
     match value {
         Value::Number(number) => u128::from(*number),
@@ -217,7 +218,7 @@ fn magnitude(value: &Value) -> u128 {
     }
 }
 
-/// A value as it would be written in the file; `None` for a secret.
+/// A value as written in the file; `None` for a secret.
 pub(super) fn print(key: &Key, value: &Value) -> Option<String> {
     let quoted = |text: &str| toml_edit::Value::from(text).to_string();
     match value {

@@ -1,5 +1,5 @@
-//! The layers a configuration is written in: file, environment, `--set`. Each is read into
-//! [`Settings`], and everything wrong on the way is gathered.
+//! The layers of a configuration: file, environment, `--set`. Each is read into [`Settings`], and
+//! all problems are collected.
 
 use std::path::Path;
 
@@ -102,16 +102,17 @@ impl File<'_> {
         self.problems.push(Problem { place, key: path.to_owned(), value: None, fault });
     }
 
-    /// A value as the operator wrote it.
+    /// A value as written by the operator.
     fn printed(&self, value: &Toml) -> String {
         let span = value.span().unwrap_or(0..0);
         self.text.get(span).unwrap_or_default().to_owned()
     }
 }
 
-/// Reads the environment layer: every variable with our prefix that has two underscores in it or
-/// names a key of the root. Others are no error, because orchestrators inject variables such as
-/// `FLEETLINE_SERVICE_HOST` for a service of our name; but `check` and `serve` name them.
+/// Reads the environment layer: every variable with our prefix that contains two underscores or
+/// names a key of the root. Other variables are no error, because orchestrators inject variables
+/// such as `FLEETLINE_SERVICE_HOST` for a service with our name; but `check` and `serve` report
+/// them.
 pub(super) fn read_variables(
     variables: impl Iterator<Item = (String, String)>,
     settings: &mut Settings,
@@ -136,7 +137,7 @@ pub(super) fn read_variables(
     }
 }
 
-/// The variable that was meant: one underscore too few, or a name that is nearly right.
+/// The variable that was intended: with one more underscore, or with a similar name.
 fn meant_variable(rest: &str, path: &str) -> Option<String> {
     let key = match rest.contains("__") {
         true => keys::lookup(&keys::nearest(path)?),

@@ -1,5 +1,5 @@
-//! What is read, overridden and refused, on text at hand. The messages are tested through the real
-//! binary (tests/it/config.rs).
+//! What is read, overridden and refused, on texts in memory. The messages are tested through the
+//! real binary (tests/it/config.rs).
 
 use crate::store;
 
@@ -15,7 +15,7 @@ fn every_default_and_bound_is_a_value_of_its_kind_and_within_its_bounds() {
             key.default.into_iter().chain(key.min.map(|b| b.value)).chain(key.max.map(|b| b.value))
         {
             if key.kind == super::key::Kind::Text {
-                continue; // A bound of a text is its length.
+                continue; // A bound of a string is its length.
             }
             let given = value::from_argument(key.kind, text);
             let place = super::Place::Default;
@@ -40,7 +40,7 @@ fn a_store_alone_resolves_to_the_documented_defaults() {
     let resolved = read_text("f.toml", STORE, &[], &[]).expect("nothing is wrong");
     assert_eq!(resolved.offline.data_dir.to_str(), Some("./fleetline-data"));
     assert_eq!(resolved.offline.shards.as_usize(), 2);
-    // Each stage documents its defaults, and the table of keys does: they must be the same.
+    // The defaults of each stage and those in the table of keys must be the same.
     assert_eq!(resolved.http, crate::http::Options::default());
     assert_eq!(resolved.mqtt, crate::mqtt::Options::default());
     assert_eq!(resolved.offline.limits, crate::uplink::Limits::default());

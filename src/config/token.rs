@@ -1,4 +1,4 @@
-//! The token that commands bring to a running appliance.
+//! The token with which commands authenticate to a running appliance.
 
 use std::{
     io,
@@ -7,30 +7,30 @@ use std::{
 
 use crate::{config::source, model::Secret};
 
-/// The one variable of our prefix that is no key.
+/// The only variable with our prefix that is no key.
 pub(super) const VARIABLE: &str = "FLEETLINE_TOKEN";
 
-/// Why there is no token where one was named. None of them prints it.
+/// Why a named token cannot be read. No error prints the token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The file cannot be read: check its path and owner.
     #[error("cannot read the token file `{}`", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// The file is empty.
     #[error("the token file `{}` is empty", path.display())]
     Empty {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
 }
 
-/// The token of this file, else that of the variable; an empty variable is none.
+/// The token of this file, else that of the variable; an empty variable counts as none.
 ///
 /// # Errors
 /// If the file cannot be read, or is empty.

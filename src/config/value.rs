@@ -1,4 +1,4 @@
-//! Values with human units: text ↔ bytes, durations, lists.
+//! Values with units: text ↔ bytes, durations, lists.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::{
     model::{DURATION_UNITS, Secret},
 };
 
-/// A value of the kind that its key says.
+/// A value of its key's kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// Of [`Kind::Size`] and [`Kind::Count`]; of [`Kind::Share`] in millionths.
+    /// For [`Kind::Size`] and [`Kind::Count`]; for [`Kind::Share`] in millionths.
     Number(u64),
     Duration(Duration),
     Bool(bool),
-    /// Of every kind that is one text.
+    /// For every kind with one string.
     Text(String),
-    /// Of every kind that is a list.
+    /// For every kind with a list.
     Texts(Vec<String>),
     Secret(Secret),
 }
@@ -26,22 +26,22 @@ pub(super) enum Value {
 /// Why a text is not a value of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// Another type or shape altogether.
+    /// A different type.
     Shape,
-    /// A number without or with an unknown unit; what to write instead, where that is clear.
+    /// A number without a unit or with an unknown one; with a suggestion, if it is clear.
     Unit(Option<String>),
-    /// It does not fit 64 bits.
+    /// Larger than 64 bits.
     Huge,
-    /// Not among the words; the nearest of them.
+    /// Not one of the words; with the most similar one.
     Word(Option<&'static str>),
-    /// A list without anything in it.
+    /// An empty list.
     Empty,
 }
 
 const SIZES: [(&str, u64); 5] =
     [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
-/// Reads what stands in a TOML file.
+/// Reads a value of a TOML file.
 pub(super) fn from_toml(kind: Kind, toml: &Toml) -> Result<Value, Misfit> {
     match (kind, toml) {
         (Kind::Size | Kind::Count, Toml::Integer(number)) => {
@@ -64,11 +64,11 @@ pub(super) fn from_toml(kind: Kind, toml: &Toml) -> Result<Value, Misfit> {
     }
 }
 
-/// Reads what stands in an environment variable, in `--set`, or in the table of defaults: a TOML
-/// value, else a bare string.
+/// Reads a value of an environment variable, of `--set`, or of the table of defaults: a TOML value,
+/// else a bare string.
 pub(super) fn from_argument(kind: Kind, text: &str) -> Result<Value, Misfit> {
     match (kind, text.parse::<Toml>()) {
-        // A token of digits is a token, not a number.
+        // A token of digits stays a string.
         (Kind::Text | Kind::Path | Kind::Secret | Kind::Choice(_), Ok(Toml::String(quoted))) => {
             from_text(kind, quoted.value())
         }
@@ -99,7 +99,7 @@ fn from_text(kind: Kind, text: &str) -> Result<Value, Misfit> {
     }
 }
 
-/// A share in millionths.
+/// A fraction in millionths.
 fn share(share: f64) -> Result<Value, Misfit> {
     let millionths = (share * 1e6).round();
     match (0.0..=1e9).contains(&millionths) {
@@ -113,7 +113,7 @@ fn share(share: f64) -> Result<Value, Misfit> {
     }
 }
 
-/// A share as it would be written.
+/// A fraction as written in the file.
 pub(super) fn print_share(millionths: u64) -> String {
     let (whole, part) = (millionths / 1_000_000, millionths % 1_000_000);
     format!("{whole}.{part:06}").trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -144,14 +144,14 @@ fn scaled(
     number.checked_mul(*scale).ok_or(Misfit::Huge)
 }
 
-/// What someone meant who wrote `64MB` or `64m`.
+/// The suggestion for a value such as `64MB` or `64m`.
 fn size_hint(digits: &str, unit: &str) -> Option<String> {
     let first = unit.chars().next()?.to_ascii_uppercase();
     let (name, _) = SIZES.iter().find(|(name, _)| name.starts_with(first))?;
     Some(format!("{digits}{name}"))
 }
 
-/// The candidate that was most likely meant, if any is near enough to be said.
+/// The most similar candidate, if one is similar enough.
 pub(super) fn nearest<'a>(
     wrong: &str,
     candidates: impl Iterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! What an address that begins with `ws` asks for: a client that does less than ours for HTTP.
+//! Requirements of an address that begins with `ws`: its client supports less than our HTTP client.
 
 use reqwest::Url;
 
@@ -10,12 +10,12 @@ use crate::{
     store,
 };
 
-/// Whether an address is of a WebSocket.
+/// Whether an address is a WebSocket address.
 pub(super) fn is_one(address: &str) -> bool {
     address.starts_with("ws://") || address.starts_with("wss://")
 }
 
-/// Refuses what the client over the WebSocket would not do as it is written.
+/// Refuses settings that the WebSocket client does not support.
 pub(super) fn check(settings: &Settings, problems: &mut Vec<Problem>) {
     let urls = settings.texts("store.urls");
     if !urls.iter().any(|url| is_one(url)) {

@@ -1,4 +1,4 @@
-//! Finding a key by its path, or the one that was meant.
+//! Finds a key by its path, or the most similar one.
 
 use crate::config::{key::Key, keys, value};
 
@@ -11,7 +11,7 @@ pub(in crate::config) fn all() -> impl Iterator<Item = &'static Key> {
     std::iter::once(root).chain(edge).chain(stages).flatten()
 }
 
-/// The tables, the root left out, in the order of the reference.
+/// The tables without the root, in the order of the reference.
 fn tables() -> Vec<&'static str> {
     let mut tables: Vec<&'static str> = Vec::new();
     for key in all() {
@@ -23,23 +23,23 @@ fn tables() -> Vec<&'static str> {
     tables
 }
 
-/// The key of a path that someone wrote.
+/// The key of a path from the operator.
 pub(in crate::config) fn lookup(path: &str) -> Option<&'static Key> {
     all().find(|key| key.path == path)
 }
 
-/// The key of a path that stands in our code.
+/// The key of a path in our code.
 pub(in crate::config) fn find(path: &str) -> &'static Key {
     lookup(path).unwrap_or_else(|| panic!("the key `{path}` is not in the table"))
 }
 
-/// Whether keys lie below this path.
+/// Whether this path is the prefix of keys.
 pub(in crate::config) fn is_table(path: &str) -> bool {
     all().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// The key, or table, that was most likely meant: the same name in another table, a like name in
-/// this one, a like table.
+/// The key, or table, that was most likely intended: the same name in another table, a similar name
+/// in this one, a similar table.
 pub(in crate::config) fn nearest(path: &str) -> Option<String> {
     let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
     let written = name.replace('_', "-").to_ascii_lowercase();
@@ -55,7 +55,7 @@ pub(in crate::config) fn nearest(path: &str) -> Option<String> {
         .or_else(|| like_table(path))
 }
 
-/// A path whose table is misspelt.
+/// A path with a misspelt table.
 fn like_table(path: &str) -> Option<String> {
     let (table, rest) = match path.split_once('.') {
         Some((table, rest)) => (table, Some(rest)),

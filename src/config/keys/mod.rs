@@ -1,8 +1,9 @@
-//! Every key there is: one table, from which parsing, overrides, bounds and the reference come.
+//! All keys in one table, which is used for parsing, overrides, bounds and the reference.
 //!
-//! A key is declared once, in a file beside this one, with its kind, default, bounds and
-//! documentation, and asked for by its path where it is lowered into a stage's options. Adding one
-//! is those two lines. Bounds carry the reason they are there, because a refused value prints it.
+//! A key is declared once, in a file of this folder, with its kind, default, bounds and
+//! documentation, and is read by its path where it is lowered into a stage's options. A new key
+//! needs these two lines. Bounds have a reason, because the message about a refused value prints
+//! it.
 
 mod auth;
 mod downlink;

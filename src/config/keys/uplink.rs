@@ -1,4 +1,4 @@
-//! The keys of decoding: the bounds of one message, and of new names from payloads.
+//! The keys of decoding: limits of a message, and of new names from payloads.
 
 use crate::config::key::{Key, Kind, key};
 
