@@ -1,4 +1,4 @@
-//! With which user name and password who connects.
+//! User names and passwords of connections.
 
 use std::{collections::HashMap, io, path::Path};
 
@@ -7,10 +7,10 @@ use thiserror::Error;
 use super::{script::Part, shape::read_text};
 use crate::env::disk::Disk;
 
-/// User names and passwords of a fleet and of those who listen to it.
+/// User names and passwords of a fleet and of its subscribers.
 #[derive(Clone, Default)]
 pub(crate) struct Logins {
-    /// Of everybody who has none of its own.
+    /// For all connections without their own.
     all: Option<(String, String)>,
     /// By vehicle, which is also the user name.
     each: HashMap<String, String>,
@@ -22,16 +22,16 @@ impl std::fmt::Debug for Logins {
     }
 }
 
-/// The file of passwords does not serve this fleet.
+/// The password file does not fit this fleet.
 #[derive(Debug, Error)]
 pub(crate) enum LoginsError {
     /// It cannot be read.
     #[error("cannot be read")]
     Read(#[source] io::Error),
-    /// A line is none. Write NAME:PASSWORD.
+    /// A line is invalid. Write NAME:PASSWORD.
     #[error("line {line} is not NAME:PASSWORD")]
     Line { line: usize },
-    /// Vehicles have no line; their names follow from `--first-vehicle` and `--vehicles`.
+    /// Some vehicles have no line; their names follow from `--first-vehicle` and `--vehicles`.
     #[error("{count} vehicles have no line in it, the first is {first}")]
     Missing { first: String, count: usize },
 }
@@ -42,11 +42,11 @@ impl Logins {
         Self { all: login, each: HashMap::new() }
     }
 
-    /// Each vehicle with its own password, out of a file with a line `NAME:PASSWORD` each; a
-    /// password may be a token. Who only listens has that of all.
+    /// Each vehicle with its own password, from a file with a line `NAME:PASSWORD` each; a password
+    /// may be a token. A subscriber uses the common login.
     ///
     /// # Errors
-    /// The file, or a vehicle that is not in it.
+    /// The file cannot be read, or a vehicle is missing in it.
     pub(crate) fn read(
         self,
         disk: &dyn Disk,
@@ -63,7 +63,7 @@ impl Logins {
         Ok(Self { each, ..self })
     }
 
-    /// Of a vehicle; `None` is who only listens.
+    /// The login of a vehicle; `None` is a subscriber.
     pub(super) fn of(&self, vehicle: Option<&str>) -> Option<(&str, &str)> {
         let own = vehicle.and_then(|vehicle| self.each.get_key_value(vehicle));
         own.or(self.all.as_ref().map(|(user, password)| (user, password)))

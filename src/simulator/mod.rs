@@ -6,9 +6,9 @@
 //! optionally over TLS and WebSocket (`tls`, `logins`); `verify` then queries whether all of them
 //! are stored. Vehicles obey commands (`obey`). A `Plan` is the first half of that for `simulate`.
 //!
-//! `simulate`, `demo` and the benchmarks use it. It stands outside the appliance, as a fleet does:
-//! it knows the protocol and the schemas, and gets the rest over HTTP. It trusts only what it reads
-//! from a socket: acknowledged means a PUBACK or PUBREC.
+//! `simulate`, `demo` and the benchmarks use it. It is outside the appliance, like a real fleet: it
+//! knows the protocol and the schemas, and gets everything else over HTTP. It trusts only what it
+//! reads from a socket: acknowledged means a PUBACK or PUBREC.
 
 mod client;
 mod drive;

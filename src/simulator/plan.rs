@@ -1,4 +1,4 @@
-//! Who publishes what: a fleet that drives or a recording, encoded for a mapping.
+//! What vehicles publish: a simulated fleet or a recording, encoded for a mapping.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,52 +13,53 @@ use super::{
 };
 use crate::env::{Clock, disk::Disk};
 
-/// Encoded rows that are held in memory.
+/// The maximum bytes of encoded rows in memory.
 const REPLAY_BYTES_MAX: usize = 2 << 30;
 const TOPIC_BYTES_MAX: usize = 1024;
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
 
-/// What is to be published.
+/// What to publish.
 #[derive(Debug)]
 pub(crate) struct PlanOptions {
     pub(crate) files: Files,
     pub(crate) format: Format,
-    /// The mapping to encode for; the first of the format where none is named.
+    /// The mapping to encode for; by default the first of the format.
     pub(crate) mapping: Option<String>,
-    /// Where to publish, `{…}` for the vehicle; the mapping's own topic where none is named.
+    /// The topic, with `{…}` for the vehicle; by default the mapping's.
     pub(crate) topic: Option<String>,
     pub(crate) source: PlanSource,
 }
 
-/// Where messages come from.
+/// The source of messages.
 #[derive(Debug)]
 pub(crate) enum PlanSource {
     Fleet(FleetOptions),
     Recording(RecordingOptions),
 }
 
-/// Vehicles that drive.
+/// Simulated vehicles.
 #[derive(Debug)]
 pub(crate) struct FleetOptions {
     pub(crate) vehicles: usize,
     /// The number of the first vehicle, so that several sources can share a fleet.
     pub(crate) first: usize,
     pub(crate) seed: u64,
-    /// From one message of a vehicle to its next.
+    /// The time between two messages of a vehicle.
     pub(crate) step: Duration,
-    /// The payload size to come close to.
+    /// The approximate payload size.
     pub(crate) size: Option<usize>,
     /// Messages of a vehicle that may be unacknowledged.
     pub(crate) window: usize,
 }
 
-/// Fleets up to so many vehicles and messages a second sense as they drive; larger ones play drives
-/// that are encoded beforehand, for a source must cost less than what it measures.
+/// Up to this number of vehicles and messages a second, vehicles are simulated live; larger fleets
+/// play drives that were encoded beforehand, because a source must cost less than the measured
+/// system.
 const LIVE_VEHICLES_MAX: usize = 1000;
 const LIVE_STEPS_MAX: f64 = 2000.0;
 
 impl FleetOptions {
-    /// Whether each vehicle senses when its turn comes.
+    /// Whether each vehicle is simulated when its message is due.
     fn is_live(&self) -> bool {
         let vehicles = u32::try_from(self.vehicles).unwrap_or(u32::MAX);
         self.size.is_none()
@@ -80,17 +81,17 @@ pub(crate) struct RecordingOptions {
 /// Why there is nothing to publish.
 #[derive(Debug, Error)]
 pub(crate) enum PlanError {
-    /// No time zone is known by the name. Write a name such as Europe/Berlin, or UTC.
+    /// The time zone is unknown. Write a name such as Europe/Berlin, or UTC.
     #[error("{name} is not a time zone")]
     Zone {
         name: String,
         #[source]
         source: jiff::Error,
     },
-    /// A topic that is empty, too long, or holds wildcards. Name another.
+    /// The topic is empty, too long, or contains wildcards. Name another.
     #[error("{topic:?} is not a topic that can be published to")]
     Topic { topic: String },
-    /// A payload over what is sent at once. Ask for a smaller size, or replay narrower rows.
+    /// A payload is too large for one write. Request a smaller size, or replay narrower rows.
     #[error("a payload of {bytes} bytes; at most {bytes_max} are sent at once")]
     Payload { bytes: usize, bytes_max: usize },
     /// The schemas and mappings cannot be used to encode.
@@ -101,18 +102,18 @@ pub(crate) enum PlanError {
     Replay(#[source] ReplayError),
 }
 
-/// Everything that will be published, and how to ask a store for it afterwards.
+/// Everything that will be published, and how to query it from a store afterwards.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) script: Box<dyn Script>,
-    /// What became of a recording's rows.
+    /// What was done with a recording's rows.
     pub(crate) replayed: Option<ReplayedRows>,
     about: About,
-    /// Of a recording; a fleet's times depend on how far it came.
+    /// For a recording; the times of a fleet depend on its progress.
     times: Option<(i64, i64)>,
 }
 
-/// Where its points end up.
+/// Where its points are stored.
 #[derive(Debug)]
 struct About {
     measurement: String,
@@ -126,7 +127,7 @@ impl About {
     }
 }
 
-/// What a recording held.
+/// The contents of a recording.
 #[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct ReplayedRows {
     #[serde(flatten)]
@@ -135,8 +136,8 @@ pub(crate) struct ReplayedRows {
 }
 
 impl Plan {
-    /// A topic filter that matches every topic that is published to: a level in which they differ
-    /// is a wildcard.
+    /// A topic filter that matches every published topic: a level in which they differ is a
+    /// wildcard.
     pub(crate) fn topics(&self) -> String {
         let mut topics = self.script.parts().iter().map(|part| part.topic.split('/'));
         let mut levels: Vec<&str> = topics.next().into_iter().flatten().collect();
@@ -152,7 +153,7 @@ impl Plan {
         levels.join("/")
     }
 
-    /// Encodes the drives, or reads and encodes the recording.
+    /// Encodes the simulated drives, or reads and encodes the recording.
     pub(crate) fn make(
         options: PlanOptions,
         disk: &dyn Disk,
@@ -228,7 +229,7 @@ impl Plan {
         Ok(Self { script, replayed: Some(replayed), about, times })
     }
 
-    /// What a store has to be asked, after the vehicle that came furthest began so many messages.
+    /// The query for a store, if the vehicle with the most messages sent `messages_max`.
     pub(crate) fn asked(&self, messages_max: u64) -> Asked {
         let names = || self.script.parts().iter().map(|part| part.vehicle.clone());
         let vehicles = match (self.replayed.is_some(), names().min(), names().max()) {

@@ -1,4 +1,4 @@
-//! Where the fleet connects to.
+//! The address to which the fleet connects.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::client::WebPlace;
 use crate::env::lookup;
 
-/// What is spoken to a broker.
+/// The transport to a broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Tcp,
@@ -16,7 +16,7 @@ pub(crate) enum Transport {
     SecureWebSocket,
 }
 
-/// Each scheme with its usual port.
+/// Each scheme with its default port.
 const SCHEMES: [(&str, Transport, u16); 6] = [
     ("mqtt", Transport::Tcp, 1883),
     ("tcp", Transport::Tcp, 1883),
@@ -26,7 +26,7 @@ const SCHEMES: [(&str, Transport, u16); 6] = [
     ("wss", Transport::SecureWebSocket, 443),
 ];
 
-/// Where a broker speaks WebSocket, as brokers mostly do.
+/// The usual WebSocket path of brokers.
 const PATH_USUAL: &str = "/mqtt";
 
 impl Transport {
@@ -45,13 +45,13 @@ pub(crate) struct Target {
     pub(crate) transport: Transport,
     pub(crate) host: String,
     port: u16,
-    /// Of a WebSocket.
+    /// For WebSocket.
     path: String,
     /// User name and password.
     pub(crate) login: Option<(String, String)>,
 }
 
-/// The address of a broker is none. Write mqtt://host:port.
+/// The address of a broker is invalid. Write mqtt://host:port.
 #[derive(Debug, Error)]
 #[error("{shown}: {reason}")]
 pub(crate) struct TargetError {
@@ -61,7 +61,7 @@ pub(crate) struct TargetError {
 }
 
 impl Target {
-    /// Reads `mqtt://[user:password@]host[:port]`, and the same with `mqtts`, `ws` and `wss`, the
+    /// Parses `mqtt://[user:password@]host[:port]`, and the same with `mqtts`, `ws` and `wss`, the
     /// last two with a path.
     pub(crate) fn parse(text: &str) -> Result<Self, TargetError> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
@@ -75,7 +75,7 @@ impl Target {
         let known = SCHEMES.iter().find(|(name, ..)| *name == scheme);
         let unknown = "it does not begin with mqtt://, mqtts://, ws:// or wss://";
         let &(_, transport, port_usual) = known.ok_or_else(|| wrong(unknown))?;
-        // A password may hold a slash, a host does not.
+        // A password may contain a slash, a host cannot.
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) => {
                 let login = login.split_once(':').unwrap_or((login, ""));
@@ -91,7 +91,7 @@ impl Target {
             return Err(wrong("only ws:// and wss:// have a path"));
         }
         let path = if path.trim_matches('/').is_empty() { PATH_USUAL } else { path };
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         let (host, port) = match place.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
             Some((host, port)) => {
                 let wrong = |_| wrong(&format!("{port:?} is not a port from 0 to 65535"));
@@ -106,14 +106,14 @@ impl Target {
         Ok(Self { transport, host, port, path, login })
     }
 
-    /// Where it speaks WebSocket, if it does.
+    /// Its WebSocket host and path, if it uses WebSocket.
     pub(crate) fn web(&self) -> Option<WebPlace> {
         let place =
             || WebPlace { host: format!("{}:{}", self.host, self.port), path: self.path.clone() };
         self.transport.is_web().then(place)
     }
 
-    /// Looks the host up.
+    /// Resolves the host name.
     pub(crate) async fn address(&self) -> Result<SocketAddr, TargetError> {
         let wrong = |reason: &dyn std::fmt::Display| TargetError {
             shown: format!("{}:{}", self.host, self.port),

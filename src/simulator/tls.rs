@@ -1,4 +1,4 @@
-//! TLS as the fleet speaks it: whom it trusts, and the certificates that it brings.
+//! TLS of the fleet: trusted CAs, and client certificates.
 
 use std::{
     io,
@@ -20,23 +20,23 @@ use crate::env::disk::Disk;
 /// The files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsOptions {
-    /// The authority of the server's certificate; `None`: those that the machine trusts.
+    /// The CA of the server's certificate; `None`: those that the machine trusts.
     pub(crate) ca: Option<PathBuf>,
-    /// The certificate that each vehicle brings; `{vin}` is the vehicle, each with its own.
+    /// The certificate that each vehicle presents; `{vin}` is the vehicle, each with its own.
     pub(crate) certificate: Option<String>,
     /// Its key, likewise.
     pub(crate) key: Option<String>,
 }
 
-/// What connections of TLS are made with.
+/// The TLS configurations of connections.
 #[derive(Debug)]
 pub(crate) struct TlsClients {
     server: ServerName<'static>,
-    /// One for all; or one for each vehicle, and behind them one without a certificate.
+    /// One for all; or one for each vehicle, followed by one without a certificate.
     configs: Vec<Arc<ClientConfig>>,
 }
 
-/// TLS cannot be spoken.
+/// TLS cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum TlsError {
     /// A file cannot be read.
@@ -46,25 +46,25 @@ pub(crate) enum TlsError {
         #[source]
         source: io::Error,
     },
-    /// A file holds no certificate, or no key, in PEM.
+    /// A file contains no certificate, or no key, in PEM.
     #[error("{} holds no {what} in PEM", .path.display())]
     NoPem { path: PathBuf, what: &'static str },
-    /// What a file holds cannot be used.
+    /// The content of a file cannot be used.
     #[error("cannot use {}", .path.display())]
     Unfit {
         path: PathBuf,
         #[source]
         source: rustls::Error,
     },
-    /// The machine trusts nobody. Name the authority with `--ca`.
+    /// The machine trusts no CA. Name one with `--ca`.
     #[error("this machine trusts no authority; name the server's with --ca")]
     NoRoots,
-    /// The host is no name that a certificate could have.
+    /// The host is not a valid name for a certificate.
     #[error("no certificate can be for the host {0:?}")]
     Host(String),
 }
 
-/// What of a vehicle is resumed: one session is enough.
+/// Sessions that a vehicle can resume: one is enough.
 const OWN_SESSIONS: usize = 2;
 
 impl TlsClients {
@@ -110,18 +110,18 @@ impl TlsClients {
         Ok(Self { server, configs })
     }
 
-    /// For whom the server's certificate has to be.
+    /// The required name of the server's certificate.
     pub(super) fn server(&self) -> &ServerName<'static> {
         &self.server
     }
 
-    /// Of the n-th connection.
+    /// The configuration of the n-th connection.
     pub(super) fn config(&self, connection: usize) -> &Arc<ClientConfig> {
         &self.configs[connection.min(self.configs.len() - 1)]
     }
 }
 
-/// Makes configurations that trust the same authorities.
+/// Creates configurations that trust the same CAs.
 struct Maker<'a> {
     disk: &'a dyn Disk,
     provider: Arc<CryptoProvider>,
@@ -160,7 +160,7 @@ fn roots(file: Option<&Path>, disk: &dyn Disk) -> Result<RootCertStore, TlsError
             }
         }
         None => {
-            // Some of a machine's may be unfit; those that are left are trusted.
+            // Some of a machine's certificates may be unusable; the others are trusted.
             let _counts =
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }

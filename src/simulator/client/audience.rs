@@ -1,12 +1,12 @@
-//! Those who listen: subscribers beside the fleet, and what of its messages reaches them.
+//! The subscribers beside the fleet, and which of its messages they receive.
 //!
-//! A delivery is known by its bytes: each message of a vehicle has a time of its own, so a hash of
-//! the payload tells which it is, when it was published, whether it comes in its order, and, at the
-//! end, which of those that were acknowledged did not come. No clock but the one of this process is
-//! needed, and nothing is asked of the payload's format.
+//! A delivery is identified by its bytes: each message of a vehicle has a distinct time, so a hash
+//! of the payload identifies the message, when it was published, whether it arrives in order, and,
+//! at the end, which acknowledged messages were not delivered. Only the clock of this process is
+//! needed, and no knowledge of the payload's format.
 //!
-//! A message is remembered until all who should have got it, and at most [`REMEMBERED_MAX`] of a
-//! vehicle: an older one counts as lost where it has not come.
+//! A message is remembered until all its subscribers have received it, and at most
+//! [`REMEMBERED_MAX`] messages of a vehicle: an older one that was not delivered counts as lost.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,33 +15,33 @@ use std::{
 
 use super::{super::script::Part, Latencies};
 
-/// Who listens to what.
+/// The subscribers and their filters.
 #[derive(Clone, Debug)]
 pub(crate) struct AudienceOptions {
     pub(crate) subscribers: usize,
-    /// `{vin}` is one vehicle, another one for each subscriber.
+    /// `{vin}` is a vehicle, a different one for each subscriber.
     pub(crate) filter: String,
-    /// The name of the shared subscription that all of them are members of.
+    /// The name of their common shared subscription.
     pub(crate) shared: Option<String>,
 }
 
-/// Messages of one vehicle that are remembered while they have not come to all.
+/// Messages of one vehicle that are remembered until all subscribers have received them.
 const REMEMBERED_MAX: usize = 65_536;
 
-/// What came, and what did not.
+/// Deliveries, and missing ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Deliveries {
-    /// Subscribers whose subscription was made.
+    /// Subscribers whose subscription was acknowledged.
     pub(crate) subscribed: u64,
-    /// Their connections that broke.
+    /// Connections of subscribers that broke.
     pub(crate) connections_lost: u64,
-    /// Messages that came, each counted for each who got it.
+    /// Messages that were delivered, counted per subscriber.
     pub(crate) delivered: u64,
-    /// Messages that were acknowledged (at QoS 0: published), and did not come.
+    /// Messages that were acknowledged (at QoS 0: published), but not delivered.
     pub(crate) lost: u64,
-    /// Messages that came after a later one of the same vehicle.
+    /// Messages that were delivered after a later one of the same vehicle.
     pub(crate) disordered: u64,
-    /// Messages that came again, and those of others.
+    /// Duplicate messages, and messages of other clients.
     pub(crate) unexpected: u64,
     /// From the publish to the delivery.
     pub(crate) latencies: Latencies,
@@ -56,13 +56,13 @@ struct Published {
     seen: u32,
 }
 
-/// The messages of one vehicle that have not come to all.
+/// The messages of one vehicle that not all subscribers have received.
 #[derive(Debug, Default)]
 struct Stream {
-    /// The number of the first of them.
+    /// The number of the first message.
     first: u64,
     messages: VecDeque<Published>,
-    /// How many get each of them.
+    /// How many subscribers receive each message.
     listeners: u32,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Audience {
     /// By subscriber: the latest message of each vehicle.
     latest: Vec<HashMap<usize, u64>>,
     is_subscribed: Vec<bool>,
-    /// Without acknowledgements every published message should come.
+    /// Without acknowledgements every published message should be delivered.
     is_unasked: bool,
     last_delivery: u64,
     pub(super) told: Deliveries,
@@ -120,13 +120,13 @@ impl Audience {
         self.options.subscribers
     }
 
-    /// What one subscriber listens to, without the name of a shared subscription.
+    /// The filter of one subscriber, without the prefix of a shared subscription.
     fn filter(&self, parts: &[Part], subscriber: usize) -> String {
         let one = parts.get(subscriber % parts.len().max(1));
         self.options.filter.replace("{vin}", one.map_or("", |part| &part.vehicle))
     }
 
-    /// The filter as it is subscribed to.
+    /// The filter in the SUBSCRIBE packet.
     pub(super) fn subscription(&self, parts: &[Part], subscriber: usize) -> String {
         let filter = self.filter(parts, subscriber);
         match &self.options.shared {
@@ -135,14 +135,14 @@ impl Audience {
         }
     }
 
-    /// A subscription was made; tells whether it is the subscriber's first.
+    /// A subscription was acknowledged; returns whether it is the subscriber's first.
     pub(super) fn subscribed(&mut self, subscriber: usize) -> bool {
         let is_first = !std::mem::replace(&mut self.is_subscribed[subscriber], true);
         self.told.subscribed += u64::from(is_first);
         is_first
     }
 
-    /// The next message of a vehicle has been written.
+    /// The next message of a vehicle was written.
     pub(super) fn published(&mut self, vehicle: usize, payload: &[u8], at: u64) {
         let hash = self.hasher.hash_one(payload);
         let stream = &mut self.streams[vehicle];
@@ -153,7 +153,7 @@ impl Audience {
         stream.pop_done();
     }
 
-    /// A message was acknowledged, or refused: then nobody waits for it.
+    /// A message was acknowledged, or refused: then no delivery is expected.
     pub(super) fn answered(&mut self, vehicle: usize, message: u64, is_accepted: bool) {
         let stream = &mut self.streams[vehicle];
         let listeners = stream.listeners;
@@ -167,7 +167,7 @@ impl Audience {
         stream.pop_done();
     }
 
-    /// A message came.
+    /// A message was delivered.
     pub(super) fn heard(&mut self, subscriber: usize, topic: &str, payload: &[u8], now: u64) {
         self.last_delivery = now;
         let hash = self.hasher.hash_one(payload);
@@ -199,13 +199,13 @@ impl Audience {
         stream.pop_done();
     }
 
-    /// Whether all has come, or nothing has for long enough.
+    /// Whether everything was delivered, or nothing for `patience`.
     pub(super) fn is_settled(&self, now: u64, patience: u64) -> bool {
         self.streams.iter().all(|stream| stream.messages.is_empty())
             || now.saturating_sub(self.last_delivery) > patience
     }
 
-    /// Counts what did not come.
+    /// Counts the missing deliveries.
     pub(super) fn finish(mut self) -> Deliveries {
         for stream in &mut self.streams {
             while !stream.messages.is_empty() {
@@ -217,7 +217,7 @@ impl Audience {
 }
 
 impl Stream {
-    /// Where a message is, looked for from a place on, and then in front of it.
+    /// The position of a message: searched from `from` on, then before it.
     fn find(&self, hash: u64, from: usize) -> Option<usize> {
         let from = from.min(self.messages.len());
         let behind = (from..self.messages.len()).chain((0..from).rev());
@@ -231,7 +231,7 @@ impl Stream {
         }
     }
 
-    /// Gives the oldest up; tells for how many it is lost.
+    /// Removes the oldest message; returns how many deliveries of it are lost.
     fn forget(&mut self, is_unasked: bool) -> u64 {
         let Some(known) = self.messages.pop_front() else { return 0 };
         self.first += 1;

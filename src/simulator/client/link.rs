@@ -1,5 +1,5 @@
-//! One vehicle's connection: its stream, its state, bytes that are on their way; and how thousands
-//! of them are opened without running out of ports.
+//! One vehicle's connection: its stream, its state, and bytes in transit; and how thousands of
+//! connections are opened without running out of ports.
 
 use std::{
     io,
@@ -15,16 +15,16 @@ use rustix::{
 use super::{super::obey::Agenda, session::Session, stream::Stream};
 use crate::mqtt::wire::Qos;
 
-/// How far a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// No connection; one is due at the time in the queue.
+    /// No connection; the next attempt is in the queue.
     Away,
-    /// The TCP handshake is under way since then.
+    /// The TCP handshake started at this time.
     Connecting { since: u64 },
-    /// CONNECT was sent then; no CONNACK yet.
+    /// CONNECT was sent at this time; no CONNACK yet.
     Greeting { since: u64 },
-    /// Welcome; may publish.
+    /// Connected; may publish.
     Live,
 }
 
@@ -34,18 +34,18 @@ pub(super) struct Link {
     pub(super) state: State,
     pub(super) stream: Option<Stream>,
     pub(super) session: Session,
-    /// What the vehicle was told, from its first command on.
+    /// The vehicle's commands, from its first one on.
     pub(super) agenda: Option<Box<Agenda>>,
-    /// What the socket did not take yet; nothing else may be written before it.
+    /// Bytes that the socket has not accepted yet; nothing else may be written before them.
     pub(super) unsent: Vec<u8>,
-    /// The front of a packet whose rest has not arrived.
+    /// The beginning of an incomplete packet.
     pub(super) partial: Vec<u8>,
-    /// The least of what was asked for and what the broker allows.
+    /// The minimum of the requested window and the broker's receive maximum.
     pub(super) window: usize,
-    /// Messages that are due by the rate and not begun.
+    /// Messages that are due by the rate but not sent.
     pub(super) owed: u64,
     pub(super) last_sent: u64,
-    /// Attempts to connect since the last welcome.
+    /// Attempts to connect since the last CONNACK.
     pub(super) attempts: u32,
     pub(super) was_live: bool,
 }
@@ -67,7 +67,7 @@ impl Link {
         }
     }
 
-    /// Drops the connection and what was on its way.
+    /// Drops the connection and its bytes in transit.
     pub(super) fn close(&mut self) {
         self.state = State::Away;
         self.stream = None;
@@ -78,23 +78,23 @@ impl Link {
         }
     }
 
-    /// Whether another message may be begun: a receipt in flight takes one of the window's places.
+    /// Whether another message may be sent: a receipt in flight uses one place of the window.
     pub(super) fn has_room(&self) -> bool {
         let receipts = self.agenda.as_ref().is_some_and(|agenda| agenda.is_in_flight());
         self.session.has_room(self.window.saturating_sub(usize::from(receipts)))
     }
 
-    /// Whether something waits for its socket.
+    /// Whether bytes wait for the socket.
     pub(super) fn has_unsent(&self) -> bool {
         !self.unsent.is_empty() || self.stream.as_ref().is_some_and(Stream::has_unsent)
     }
 
-    /// Whether a receipt is not acknowledged.
+    /// Whether a receipt is not acknowledged yet.
     pub(super) fn owes_receipts(&self) -> bool {
         self.agenda.as_ref().is_some_and(|agenda| !agenda.is_settled())
     }
 
-    /// Closes with the last word of what lies on the connection.
+    /// Closes, with the close messages of TLS and WebSocket.
     pub(super) fn end(&mut self) {
         if let Some(stream) = &mut self.stream {
             stream.end();
@@ -102,7 +102,7 @@ impl Link {
         self.close();
     }
 
-    /// Writes what the socket takes and keeps the rest.
+    /// Writes what the socket accepts and keeps the rest.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(bytes);
@@ -115,7 +115,7 @@ impl Link {
         Ok(())
     }
 
-    /// Writes on what was kept.
+    /// Writes the kept bytes.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if let Some(stream) = &mut self.stream {
             stream.flush()?;
@@ -132,8 +132,8 @@ impl Link {
         Ok(())
     }
 
-    /// Reads once: how many bytes now lie at the front of `into`, those of a packet begun before
-    /// included, and whether more may be waiting. `None`: nothing to read.
+    /// Reads once: how many bytes are now at the front of `into`, including those of an incomplete
+    /// packet, and whether more may be available. `None`: nothing to read.
     pub(super) fn receive(&mut self, into: &mut [u8]) -> io::Result<Option<(usize, bool)>> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let is_layered = stream.is_layered();
@@ -158,11 +158,13 @@ impl Link {
     }
 }
 
-/// One local address has some 28,000 ports, and those of closed connections rest for a minute.
+/// One local address has about 28,000 ports, and those of closed connections are blocked for a
+/// minute.
 const CONNECTIONS_A_SOURCE: usize = 2000;
 const SOURCES_MAX: usize = 200;
 
-/// Where connections come from: on loopback one address for each 2,000, else as the system likes.
+/// The source addresses: on loopback one address for each 2,000 connections, else the system's
+/// choice.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sources {
     count: Option<usize>,
@@ -181,7 +183,7 @@ impl Sources {
     }
 }
 
-/// Starts to connect; the stream becomes writable when it is done, one way or the other.
+/// Starts to connect; the stream becomes writable when that succeeds or fails.
 pub(super) fn connect(
     target: SocketAddr,
     sources: Sources,
@@ -202,7 +204,7 @@ pub(super) fn connect(
     Ok(TcpStream::from_std(std::net::TcpStream::from(socket)))
 }
 
-/// Raises the limit of open files to what is allowed, and returns it.
+/// Raises the limit of open files to the allowed maximum, and returns it.
 pub(super) fn raise_descriptor_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -1,15 +1,15 @@
-//! What a connection does with what was subscribed to, above all a subscriber's.
+//! Handling of subscriptions and deliveries on a connection, mainly for subscribers.
 
 use std::num::NonZeroU16;
 
 use super::load::{Load, Phase};
 use crate::mqtt::wire::{self, AckKind, Publish, Qos};
 
-/// The identifier of a subscriber's one SUBSCRIBE.
+/// The packet identifier of a subscriber's only SUBSCRIBE.
 const SUBSCRIBE_ID: NonZeroU16 = NonZeroU16::MIN;
 
 impl Load<'_> {
-    /// Which subscriber a connection is of, if it is not a vehicle's.
+    /// The subscriber of a connection, if it is not a vehicle's.
     pub(super) fn subscriber(&self, link: usize) -> Option<usize> {
         link.checked_sub(self.script.parts().len())
     }
@@ -17,7 +17,8 @@ impl Load<'_> {
     pub(super) fn client_id(&self, link: usize) -> String {
         match self.script.parts().get(link) {
             Some(part) => part.vehicle.clone(),
-            // Of this process, so that several sources do not take each other's over.
+            // Unique for this process, so that several sources do not take over each other's
+            // sessions.
             None => {
                 let (process, number) = (std::process::id(), link - self.script.parts().len());
                 format!("subscriber-{process}-{number}")
@@ -25,7 +26,7 @@ impl Load<'_> {
         }
     }
 
-    /// Appends the SUBSCRIBE of a subscriber that is welcome.
+    /// Appends the SUBSCRIBE of a connected subscriber.
     pub(super) fn subscribe(&mut self, subscriber: usize) {
         let Some(audience) = &self.audience else { return };
         let filter = audience.subscription(self.script.parts(), subscriber);
@@ -33,7 +34,7 @@ impl Load<'_> {
         wire::write_subscribe(&mut self.output, version, SUBSCRIBE_ID, &[filter], qos);
     }
 
-    /// A subscriber's filter, or a vehicle's topics of commands were answered.
+    /// The SUBACK for a subscriber's filter, or for a vehicle's command topics, was received.
     pub(super) fn on_subscribed(&mut self, link: usize, reasons: &[u8], now: u64) {
         let (Some(subscriber), Some(audience)) = (self.subscriber(link), &mut self.audience) else {
             return self.on_commands_subscribed(reasons);
@@ -49,7 +50,7 @@ impl Load<'_> {
         self.tried += usize::from(is_first && self.phase == Phase::Connecting);
     }
 
-    /// A message came: appends its acknowledgement.
+    /// A message was received: appends its acknowledgement.
     pub(super) fn on_delivery(&mut self, link: usize, publish: &Publish<'_>, now: u64) {
         match (self.subscriber(link), &mut self.audience) {
             (Some(subscriber), Some(audience)) => {

@@ -1,4 +1,4 @@
-//! The loop: phases, deadlines, and whose turn it is.
+//! The loop: phases, deadlines, and which connections are served next.
 
 use std::{
     cmp::Reverse,
@@ -30,20 +30,20 @@ use crate::{
 
 /// Events of one turn.
 const EVENTS_MAX: usize = 1024;
-/// A turn waits at most so long, so that a stop is seen.
+/// The maximum wait of a turn, so that a stop is noticed.
 const TURN_MAX: Duration = Duration::from_millis(100);
-/// Slots dealt out in one turn; behind schedule, reading answers comes in between.
+/// Slots assigned in one turn; if the loop is behind schedule, it reads answers in between.
 const SLOTS_A_TURN: usize = 4096;
-/// A handshake that takes longer has failed.
+/// The maximum time of a handshake.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// What one read takes; the largest packet that a subscriber gets is smaller.
+/// Bytes of one read; the largest packet to a subscriber is smaller.
 pub(super) const INPUT_BYTES: usize = 64 * 1024;
-/// Deliveries that have not come so long after the last one do not come any more.
+/// Deliveries that are missing this long after the last one count as lost.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
-/// Descriptors that are not connections.
+/// File descriptors that are not connections.
 const DESCRIPTORS_SPARE: u64 = 64;
 
-/// What to publish where.
+/// What to publish, and where.
 #[derive(Clone, Debug)]
 pub(crate) struct LoadOptions {
     pub(crate) target: SocketAddr,
@@ -52,24 +52,24 @@ pub(crate) struct LoadOptions {
     /// Messages of one vehicle that may be unacknowledged.
     pub(crate) window: usize,
     pub(crate) pace: Pace,
-    /// How long new messages are begun; `None`: as long as the script has any.
+    /// How long new messages are sent; `None`: until the script ends.
     pub(crate) duration: Option<Duration>,
-    /// Connections a second that are begun, reconnects included.
+    /// New connections a second, including reconnects.
     pub(crate) connect_rate: f64,
-    /// How long the fleet may take to connect, over what the connect rate needs.
+    /// The additional time for the fleet to connect, over the time from the connect rate.
     pub(crate) connect_max: Duration,
-    /// How long the last answers are waited for.
+    /// The maximum wait for the last acknowledgements.
     pub(crate) drain_max: Duration,
     pub(crate) keep_alive_secs: u16,
     pub(crate) logins: Logins,
-    /// What lies on TCP.
+    /// The layers over TCP.
     pub(crate) layers: Layers,
     pub(crate) seed: u64,
-    /// Messages of each vehicle that are due before those of the rate: what it has kept so far.
+    /// Messages of each vehicle that are due before those of the rate: its history.
     pub(crate) backlog: u64,
-    /// Who listens, besides.
+    /// The subscribers, if any.
     pub(crate) audience: Option<AudienceOptions>,
-    /// What vehicles do when they are told to; without it they hear nothing.
+    /// What vehicles do with commands; `None`: they do not subscribe to them.
     pub(crate) commands: Option<Arc<Repertoire>>,
 }
 
@@ -81,15 +81,15 @@ pub(crate) enum Phase {
     Draining,
 }
 
-/// Looks on while a run goes on.
+/// Observes a run.
 pub(crate) trait Watch {
-    /// A phase has begun.
+    /// A phase begins.
     fn phase(&mut self, phase: Phase, counts: &Counts);
     /// About ten times a second.
     fn tick(&mut self, counts: &Counts, latencies: &Latencies);
 }
 
-/// Why a run could not go on.
+/// Why a run could not continue.
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
     /// The system gave no epoll instance.
@@ -107,14 +107,14 @@ pub(crate) enum LoadError {
     AckLog(#[source] io::Error),
 }
 
-/// A fleet under way.
+/// A running fleet.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
     pub(super) options: LoadOptions,
     pub(super) script: &'a dyn Script,
     pub(super) clock: &'a dyn Clock,
     pub(super) poll: Poll,
-    /// Those of the vehicles, then those of the audience.
+    /// The vehicles' links, then those of the audience.
     pub(super) links: Vec<Link>,
     pub(super) audience: Option<Audience>,
     pub(super) sources: Sources,
@@ -125,14 +125,14 @@ pub(crate) struct Load<'a> {
     /// When publishing began.
     pub(super) started: u64,
     slots: Slots,
-    /// When which vehicle is to connect.
+    /// The times at which vehicles will connect.
     pub(super) calls: BinaryHeap<Reverse<(u64, usize)>>,
-    /// When which vehicle has done what it was told.
+    /// The times at which vehicles complete a command.
     pub(super) errands: BinaryHeap<Reverse<(u64, usize)>>,
-    /// Connections that may be begun by now, as a fraction of one.
+    /// How many connections may be started now, with a fraction.
     credit: f64,
     credited: u64,
-    /// Vehicles that stopped at a write's size and not for lack of messages.
+    /// Vehicles that stopped because of the size of a write, not for lack of messages.
     pub(super) unfinished: Vec<usize>,
     pub(super) tried: usize,
     pub(super) late_max: u64,
@@ -192,7 +192,7 @@ impl<'a> Load<'a> {
         })
     }
 
-    /// Runs until it is done, its time is over, or `stop` is set.
+    /// Runs until the script or the time ends, or `stop` is set.
     pub(crate) fn run(
         mut self,
         stop: &AtomicBool,
@@ -286,7 +286,7 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    /// How long nothing is due.
+    /// The time until the next event is due.
     fn wait(&self, now: u64) -> Duration {
         if !self.unfinished.is_empty() {
             return Duration::ZERO;
@@ -356,7 +356,7 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    /// Once a second: handshakes that hang, and connections that were quiet too long.
+    /// Once a second: handshakes that take too long, and connections that were idle too long.
     fn sweep(&mut self, now: u64) {
         let quiet_max = u64::from(self.options.keep_alive_secs) * 600_000_000;
         for vehicle in 0..self.links.len() {
@@ -391,7 +391,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Notes how late a message of a fixed rate is begun.
+    /// Records the delay of a message at a fixed rate.
     pub(super) fn note_late(&mut self, vehicle: usize, message: u64, now: u64) {
         if let Pace::Rate(_) = self.options.pace
             && let Some(of_rate) = message.checked_sub(self.options.backlog)
@@ -401,7 +401,7 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Whether a script that ends has been published and answered whole.
+    /// Whether a finite script was published and acknowledged completely.
     fn is_finished(&self) -> bool {
         let Some(total) = self.script.total() else { return false };
         self.counts.published == total && self.is_drained()

@@ -1,21 +1,21 @@
 //! The load client: thousands of MQTT connections on one thread.
 //!
-//! One epoll loop ([`Load`]) owns every connection. A turn of it starts the connections that are
-//! due, publishes what is due, and handles what is ready: one read a ready connection, one write
-//! with all that it has to say. A connection at rest is a few hundred bytes: what has been sent is
-//! not kept but asked of the [`Script`](super::script::Script) again.
+//! One epoll loop ([`Load`]) owns every connection. Each turn starts the connections that are due,
+//! publishes the messages that are due, and handles the ready connections: one read per ready
+//! connection, and one write with all its output. An idle connection takes a few hundred bytes:
+//! sent messages are not kept but requested from the [`Script`](super::script::Script) again.
 //!
-//! mio and not tokio: a task, a waker and a timer a connection would cost the source more than its
-//! system calls do, and the source shares the machine with what it measures.
+//! mio and not tokio: a task, a waker and a timer per connection would cost the source more than
+//! its system calls, and the source shares the machine with the measured system.
 //!
-//! - Subscribers, where there are any, have connections of the same loop behind those of the fleet;
-//!   `audience` tells what reaches them.
-//! - Vehicles subscribe to their commands and obey them, where that is asked for (`obey`).
-//! - Packets are those of [`mqtt::wire`](crate::mqtt::wire); `session` is the exchanges of one
-//!   vehicle (SIM-1, SIM-2), `link` one connection, `stream` what lies on TCP there (TLS, and
-//!   WebSocket: `web`), `pace` who is due when, `load` the loop.
-//! - Rates are open-loop: a message that is due while a vehicle is away or its window is full is
-//!   published later, not skipped, and the report says how late the latest was.
+//! - Subscribers, if any, have connections in the same loop, after those of the fleet; `audience`
+//!   counts their deliveries.
+//! - Vehicles subscribe to their commands and obey them, if requested (`obey`).
+//! - Packets are those of [`mqtt::wire`](crate::mqtt::wire); `session` contains the exchanges of
+//!   one vehicle (SIM-1, SIM-2), `link` one connection, `stream` its layers over TCP (TLS, and
+//!   WebSocket: `web`), `pace` when vehicles are due, `load` the loop.
+//! - Rates are open-loop: a message that is due while a vehicle is not connected or its window is
+//!   full is published later, not skipped, and the report contains the longest delay.
 //! - A lost connection is opened again after 0.2 s, doubling up to 5 s, with jitter; never faster
 //!   than the connect rate.
 

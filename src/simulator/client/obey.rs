@@ -1,5 +1,5 @@
-//! What a vehicle's connection does with commands: it subscribes to their topics, acknowledges what
-//! comes, and sends receipts at QoS 1, under an identifier that its messages never have.
+//! Handling of commands on a vehicle's connection: it subscribes to their topics, acknowledges
+//! them, and sends receipts at QoS 1, with a packet identifier that its messages never use.
 
 use std::{cmp::Reverse, num::NonZeroU16};
 
@@ -13,13 +13,13 @@ use crate::mqtt::wire::{
     self, Publish, PublishHead, Qos, Version, command_properties, correlation_data,
 };
 
-/// The identifier of the one receipt of a vehicle that is in flight.
+/// The packet identifier of a vehicle's only receipt in flight.
 pub(super) const RECEIPT_ID: NonZeroU16 = NonZeroU16::new(MESSAGE_ID_MAX + 1).expect("not zero");
-/// The identifier of a vehicle's one SUBSCRIBE.
+/// The packet identifier of a vehicle's only SUBSCRIBE.
 const SUBSCRIBE_ID: NonZeroU16 = NonZeroU16::new(MESSAGE_ID_MAX + 2).expect("not zero");
 
 impl Load<'_> {
-    /// Appends the SUBSCRIBE of a vehicle that is welcome, if there is anything to be told.
+    /// Appends the SUBSCRIBE of a connected vehicle, if there are command topics.
     pub(super) fn subscribe_to_commands(&mut self, vehicle: usize) {
         let Some(repertoire) = &self.options.commands else { return };
         let topics = repertoire.topics(&self.script.parts()[vehicle].vehicle);
@@ -30,14 +30,15 @@ impl Load<'_> {
         }
     }
 
-    /// A vehicle's subscriptions were answered. Without them it drives on, and hears nothing.
+    /// The SUBACK for a vehicle's command topics. Without subscriptions it drives on, but receives
+    /// no commands.
     pub(super) fn on_commands_subscribed(&mut self, reasons: &[u8]) {
         if let Some(reason) = reasons.iter().find(|reason| **reason >= 0x80) {
             self.trouble = Some(format!("SUBACK with code {reason:#04x} for commands"));
         }
     }
 
-    /// A message came to a vehicle.
+    /// A vehicle received a message.
     pub(super) fn on_command(&mut self, vehicle: usize, publish: &Publish<'_>, now: u64) {
         let Some(repertoire) = &self.options.commands else { return };
         let moment = self.moment(now);
@@ -56,7 +57,7 @@ impl Load<'_> {
         self.errands.extend(next_end.map(|at| Reverse((at, vehicle))));
     }
 
-    /// Ends what vehicles are at and is over.
+    /// Completes the vehicles' commands that are due.
     pub(super) fn run_errands(&mut self, now: u64) {
         while let Some(&Reverse((at, vehicle))) = self.errands.peek() {
             if at > now {
@@ -74,8 +75,8 @@ impl Load<'_> {
         }
     }
 
-    /// Appends the next receipt of a vehicle, if one may leave: it takes a place of the window, and
-    /// goes before messages.
+    /// Appends the next receipt of a vehicle, if one may be sent: it uses a place of the window,
+    /// and precedes messages.
     pub(super) fn answer_commands(&mut self, vehicle: usize) {
         let link = &mut self.links[vehicle];
         if link.state != State::Live || !link.session.has_room(link.window) {

@@ -1,4 +1,4 @@
-//! Who is due when.
+//! When vehicles are due.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use std::time::Duration;
 pub(crate) enum Pace {
     /// As fast as the window allows.
     Window,
-    /// So many messages a second of each vehicle; zero keeps connections only.
+    /// Messages a second of each vehicle; zero only keeps the connections.
     Rate(f64),
-    /// As it was recorded, so many times as fast.
+    /// At the recorded pace, multiplied by `speed`.
     Recorded { speed: f64 },
 }
 
-/// Deals out the messages of a fixed rate, one vehicle after the other, evenly spread.
+/// Distributes the messages of a fixed rate evenly, one vehicle after the other.
 ///
 /// Slot `s` belongs to vehicle `s % vehicles` and is due `s / (vehicles × rate)` seconds after the
-/// start; so no vehicle needs a timer of its own.
+/// start; so no vehicle needs its own timer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
     vehicles: u64,
@@ -32,7 +32,7 @@ impl Slots {
         Self { vehicles, nanos_a_slot, next: 0 }
     }
 
-    /// The vehicle whose slot is the next that is due `elapsed` nanoseconds after the start.
+    /// The vehicle of the next slot that is due `elapsed` nanoseconds after the start.
     pub(super) fn take(&mut self, elapsed: u64) -> Option<usize> {
         if self.due_at() > elapsed {
             return None;
@@ -69,8 +69,8 @@ impl Slots {
     }
 }
 
-/// The wait before the `attempt`-th try to connect again; `spread` from 0.5 to 1.5 keeps vehicles
-/// that were lost together from coming back together.
+/// The wait before the `attempt`-th attempt to reconnect; `spread` from 0.5 to 1.5 prevents that
+/// vehicles that were disconnected together reconnect together.
 pub(super) fn backoff(attempt: u32, spread: f64) -> Duration {
     let doubled = 0.2 * f64::from(1_u32 << attempt.min(5));
     Duration::from_secs_f64(doubled.min(5.0) * spread)

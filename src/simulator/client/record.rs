@@ -1,4 +1,4 @@
-//! What is kept of a run: counts, how long acknowledgements took, and a line for each of them.
+//! The records of a run: counts, acknowledgement latencies, and a line for each acknowledgement.
 
 use std::{io, io::Write, path::Path, time::Duration};
 
@@ -24,13 +24,13 @@ pub(crate) struct Counts {
     pub(crate) published: u64,
     /// Publishes written again after a reconnect.
     pub(crate) resent: u64,
-    /// Messages that a PUBACK or PUBREC said yes to.
+    /// Messages with a successful PUBACK or PUBREC.
     pub(crate) acknowledged: u64,
-    /// Messages that a PUBACK or PUBREC said no to.
+    /// Messages with a PUBACK or PUBREC that refuses them.
     pub(crate) refused: u64,
-    /// Messages that wait for their answer.
+    /// Messages without an answer yet.
     pub(crate) open: u64,
-    /// What vehicles were told.
+    /// The commands to vehicles.
     pub(crate) commands: CommandCounts,
 }
 
@@ -41,29 +41,29 @@ pub(crate) struct Outcome {
     pub(crate) latencies: Latencies,
     /// From the first attempt to connect until publishing began.
     pub(crate) connecting: Duration,
-    /// While messages were begun.
+    /// While new messages were sent.
     pub(crate) publishing: Duration,
-    /// While the last answers were waited for.
+    /// The wait for the last acknowledgements.
     pub(crate) draining: Duration,
     /// Acknowledged by the end of `publishing`.
     pub(crate) acknowledged_in_time: u64,
-    /// The longest that a due message had to wait for its vehicle.
+    /// The longest delay of a due message.
     pub(crate) late_max: Duration,
-    /// The most messages that any vehicle began.
+    /// The maximum number of messages that a vehicle sent.
     pub(crate) messages_max: u64,
-    /// It was stopped before its time.
+    /// Whether it was stopped before its time.
     pub(crate) stopped: bool,
-    /// What reached subscribers, where there were any.
+    /// Deliveries to subscribers, if there were any subscribers.
     pub(crate) deliveries: Option<Deliveries>,
-    /// The last thing that went wrong with a connection.
+    /// The last error of a connection.
     pub(crate) last_trouble: Option<String>,
 }
 
-/// A quantile is at most 1 % above what it stands for.
+/// A quantile is at most 1 % above the exact value.
 const DIGITS: u8 = 2;
 
-/// Recorded durations, in a histogram of nanoseconds whose size does not grow with their number:
-/// some 30 KiB for durations up to ten seconds.
+/// Recorded durations, in a histogram of nanoseconds whose size does not depend on their number:
+/// about 30 KiB for durations up to ten seconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies(Histogram<u64>);
 
@@ -84,21 +84,20 @@ impl Latencies {
         Duration::from_nanos(self.0.max())
     }
 
-    /// What was recorded since `earlier`, a copy of this as it was.
+    /// What was recorded since `earlier`, an older copy of this.
     pub(crate) fn since(&self, earlier: &Self) -> Self {
         let mut recent = self.0.clone();
         recent.subtract(&earlier.0).expect("counts only grow");
         Self(recent)
     }
 
-    /// The duration that this share of the recorded ones, from 0 to 1, does not exceed; zero if
-    /// nothing was recorded.
+    /// The quantile `share`, from 0 to 1, of the recorded durations; zero if nothing was recorded.
     pub(crate) fn quantile(&self, share: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_quantile(share))
     }
 }
 
-/// Written in pieces of about this size, and at the end.
+/// Written in blocks of about this size, and at the end.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A file with one line for each acknowledged message, for tests that compare it with a store.
@@ -113,7 +112,7 @@ pub(crate) struct AckLog {
 }
 
 impl AckLog {
-    /// Makes the file; an existing one is an error.
+    /// Creates the file; an existing one is an error.
     pub(crate) fn create(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         Ok(Self { file: disk.create(path)?, offset: 0, buffer: Vec::new() })
     }

@@ -1,32 +1,33 @@
-//! What one vehicle has published and not yet seen acknowledged: pure, packets and time in.
+//! The messages of one vehicle that were published but not acknowledged: pure, with packets and
+//! time as input.
 //!
 //! Invariants:
 //! - **SIM-1** a message counts as acknowledged once, when its PUBACK (QoS 1) or PUBREC (QoS 2)
 //!   without a failure code was read, and never because it was sent.
 //! - **SIM-2** at most `window` messages are unfinished; at QoS 1 and 2 an unfinished one is sent
-//!   again after a reconnect, under its old number, before anything new.
+//!   again after a reconnect, with its old number, before any new message.
 //!
-//! A queue and not a table by packet id: brokers answer in order nearly always, so the search for
-//! an id ends at the front.
+//! A queue and not a table by packet identifier: brokers nearly always answer in order, so the
+//! search for an identifier ends at the front.
 
 use std::collections::VecDeque;
 
 use crate::mqtt::wire::Qos;
 
-/// The largest packet identifier of a message; those above are of what else a client sends.
+/// The largest packet identifier of a message; larger ones are for other packets.
 pub(super) const MESSAGE_ID_MAX: u16 = 65_000;
-/// Unfinished messages behind one whose answer is late; beyond it a session stops, so that packet
-/// ids cannot meet.
+/// Unfinished messages after one with a late answer; at this limit a session stops, so that packet
+/// identifiers cannot collide.
 const QUEUE_MAX: usize = 32_768;
 
-/// How far an exchange has come.
+/// The state of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Sent; nothing heard.
+    /// Sent; no answer yet.
     Sent,
-    /// Exactly once: received, to be released.
+    /// QoS 2: received, PUBREL is next.
     Received,
-    /// Answered for good; waits in the queue for those before it.
+    /// Completed; remains in the queue until the earlier ones are completed.
     Done,
 }
 
@@ -38,14 +39,14 @@ struct Exchange {
     stage: Stage,
 }
 
-/// What an answer did.
+/// The effect of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The message is acknowledged; so many nanoseconds after it was (last) sent.
+    /// The message was acknowledged, `nanos` nanoseconds after it was (last) sent.
     Acknowledged { message: u64, nanos: u64 },
-    /// The message was turned away for good.
+    /// The message was refused and will not be sent again.
     Refused { message: u64 },
-    /// Nothing that counts: the end of an exactly-once exchange, or an unknown packet id.
+    /// No effect on counts: the end of a QoS 2 exchange, or an unknown packet identifier.
     Nothing,
 }
 
@@ -54,7 +55,7 @@ pub(super) enum Answer {
 pub(super) struct Session {
     qos: Qos,
     queue: VecDeque<Exchange>,
-    /// Exchanges in the queue that are not done.
+    /// Exchanges in the queue that are not completed.
     open: usize,
     last_id: u16,
     /// The number of the next new message.
@@ -66,7 +67,7 @@ impl Session {
         Self { qos, queue: VecDeque::new(), open: 0, last_id: 0, next: 0 }
     }
 
-    /// How many messages were begun.
+    /// How many messages were sent, repetitions excluded.
     pub(super) fn begun(&self) -> u64 {
         self.next
     }
@@ -76,7 +77,7 @@ impl Session {
         self.open < window && self.queue.len() < QUEUE_MAX
     }
 
-    /// Begins the next message: its packet id (0 at QoS 0).
+    /// Begins the next message: its packet identifier (0 at QoS 0).
     pub(super) fn begin(&mut self, now: u64) -> u16 {
         let message = self.next;
         self.next += 1;
@@ -99,7 +100,7 @@ impl Session {
         self.answered(id, code, now)
     }
 
-    /// A PUBREC was read; unless it refuses, a PUBREL is due in any case, known or not.
+    /// A PUBREC was read; unless it refuses, PUBREL must follow, for a known or unknown identifier.
     pub(super) fn pubrec(&mut self, id: u16, code: u8, now: u64) -> Answer {
         if code >= 0x80 {
             return self.answered(id, code, now);
@@ -121,10 +122,11 @@ impl Session {
         }
     }
 
-    /// A new connection stands: what has to be sent again, oldest first, as (message, packet id).
+    /// A new connection is established: returns what must be sent again, oldest first, as (message,
+    /// packet id).
     ///
-    /// An exchange that was received but not released ends here: its message is the broker's, and
-    /// the broker keeps no session to release it in.
+    /// A QoS 2 exchange that was received but not released ends here: the broker has its message,
+    /// and keeps no session in which to release it.
     pub(super) fn reconnected(&mut self, now: u64) -> Vec<(u64, u16)> {
         self.queue.retain(|exchange| exchange.stage == Stage::Sent);
         self.open = self.queue.len();

@@ -1,8 +1,8 @@
-//! One connection's bytes on their way: TCP, and what lies on it where the server wants it, TLS and
+//! The transport of one connection: TCP, and the layers that the server requires, TLS and
 //! WebSocket.
 //!
-//! On TCP alone nothing is kept here: what the socket does not take its caller keeps. The layers
-//! take all that they are given, and keep what the socket does not take of what they made of it.
+//! With TCP alone nothing is buffered here: the caller keeps what the socket does not accept. The
+//! layers accept all bytes, and buffer the part of their output that the socket does not accept.
 
 use std::{
     io::{self, Read, Write},
@@ -17,14 +17,14 @@ use super::{
     web::{WebPlace, WebSocket},
 };
 
-/// What lies on TCP.
+/// The layers over TCP.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Layers {
     pub(crate) tls: Option<Arc<TlsClients>>,
     pub(crate) web: Option<WebPlace>,
 }
 
-/// What one read of a layer takes.
+/// Bytes of one read of a layer.
 const READ_BYTES: usize = 16 * 1024;
 
 /// One connection.
@@ -33,19 +33,20 @@ pub(super) struct Stream {
     pub(super) tcp: TcpStream,
     tls: Option<Box<ClientConnection>>,
     web: Option<Box<WebSocket>>,
-    /// What the socket did not take yet of what the layers made; with TLS it lies there.
+    /// Output of the layers that the socket has not accepted yet; with TLS rustls holds it.
     out: Vec<u8>,
 }
 
 impl Stream {
-    /// Lays on a connection what the server wants; `connection` brings its own certificate.
+    /// Adds the layers that the server requires to a connection; `connection` selects its
+    /// certificate.
     pub(super) fn open(tcp: TcpStream, layers: &Layers, connection: usize) -> io::Result<Self> {
         let mut stream = Self { tcp, tls: None, web: None, out: Vec::new() };
         if let Some(clients) = &layers.tls {
             let name: ServerName<'static> = clients.server().clone();
             let session = ClientConnection::new(Arc::clone(clients.config(connection)), name);
             let mut session = session.map_err(io::Error::other)?;
-            // What is under way is bounded by the window, as without TLS.
+            // The window bounds the bytes in transit, as without TLS.
             session.set_buffer_limit(None);
             stream.tls = Some(Box::new(session));
         }
@@ -57,17 +58,17 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Whether reading goes on until nothing more comes, whatever a read has brought.
+    /// Whether to read until nothing more is available, regardless of a read's size.
     pub(super) fn is_layered(&self) -> bool {
         self.tls.is_some() || self.web.is_some()
     }
 
-    /// Whether something is kept here for the socket.
+    /// Whether bytes for the socket are buffered here.
     pub(super) fn has_unsent(&self) -> bool {
         !self.out.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Takes what the socket takes; with a layer, all.
+    /// Writes what the socket accepts; with a layer, all bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.web {
             Some(web) => {
@@ -82,7 +83,7 @@ impl Stream {
         Ok(bytes.len())
     }
 
-    /// Gives the socket what is kept here, as far as it takes it.
+    /// Writes buffered bytes, as far as the socket accepts them.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             while tls.wants_write() {
@@ -100,7 +101,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads some of what has come; [`io::ErrorKind::WouldBlock`]: nothing. 0 is the end.
+    /// Reads some available bytes; [`io::ErrorKind::WouldBlock`]: none. 0 is the end.
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.web.is_none() {
             return self.read_below(into);
@@ -128,7 +129,7 @@ impl Stream {
         }
     }
 
-    /// The last word of the layers; who does not take it at once goes without.
+    /// Sends the close messages of the layers, if the socket accepts them at once.
     pub(super) fn end(&mut self) {
         let mut goodbye = Vec::new();
         if let Some(web) = &self.web {
@@ -138,11 +139,11 @@ impl Stream {
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
         }
-        // A connection that breaks now has nothing left to lose.
+        // An error no longer matters at the end of a connection.
         drop(pushed.and_then(|()| self.flush()));
     }
 
-    /// What lies below WebSocket.
+    /// Reads from the layer below WebSocket.
     fn read_below(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             let Some(tls) = &mut self.tls else { return self.tcp.read(into) };
@@ -154,7 +155,7 @@ impl Stream {
                 return Ok(0);
             }
             let processed = tls.process_new_packets();
-            // The handshake goes on, or an alert says what was wrong.
+            // The handshake continues, or an alert reports the error.
             let flushed = self.flush();
             processed.map_err(|error| io::Error::other(told(&error)))?;
             flushed?;
@@ -172,7 +173,7 @@ impl Stream {
     }
 }
 
-/// What rustls says, and which option helps.
+/// The error of rustls, and the option that helps.
 fn told(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer) => {

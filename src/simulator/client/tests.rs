@@ -22,17 +22,17 @@ use crate::{
     mqtt::wire::{Qos, Version},
 };
 
-/// What the broker does besides answering everything at once.
+/// Deviations from a broker that answers everything at once.
 #[derive(Clone, Copy, Default)]
 struct Temper {
-    /// Drops the first connection of each vehicle at its n-th publish, unanswered.
+    /// Drops the first connection of each vehicle at its n-th publish, without an answer.
     drop_at: Option<usize>,
     /// 5.0: this reason in every acknowledgement, and this receive maximum.
     reason: Option<u8>,
     receive_maximum: Option<u16>,
 }
 
-/// Every publish by client id: its packet id, whether it came as a duplicate, and its payload.
+/// Every publish by client id: its packet id, whether it was a duplicate, and its payload.
 type Seen = Arc<Mutex<BTreeMap<String, Vec<(u16, bool, Vec<u8>)>>>>;
 
 struct Broker {
@@ -170,8 +170,8 @@ fn run(options: LoadOptions, script: &Tracks) -> Outcome {
     load.run(&AtomicBool::new(false), &mut Nobody).unwrap()
 }
 
-/// Shows that what the client counts is what the broker saw, in both versions and both acknowledged
-/// every QoS, and that no two points of a vehicle have the same time.
+/// Shows that the client's counts equal those of the broker, in both versions and at QoS 1 and 2,
+/// and that no two points of a vehicle have the same time.
 #[test]
 fn what_is_counted_as_acknowledged_is_what_the_broker_saw() {
     for (version, qos) in [
@@ -201,8 +201,8 @@ fn what_is_counted_as_acknowledged_is_what_the_broker_saw() {
     }
 }
 
-/// The broker hangs up on every vehicle in the middle of its window. Shows that the vehicle comes
-/// back, sends what was not acknowledged once more as a duplicate with its old bytes, and that
+/// The broker closes every connection in the middle of its window. Shows that the vehicle
+/// reconnects, sends unacknowledged messages once more as duplicates with the same bytes, and that
 /// nothing is missing in the end.
 #[test]
 fn a_lost_connection_comes_back_and_sends_again_what_was_not_acknowledged() {
@@ -232,7 +232,7 @@ fn a_lost_connection_comes_back_and_sends_again_what_was_not_acknowledged() {
 fn a_backlog_is_published_first_and_the_rate_goes_on_behind_it() {
     let broker = Broker::start(Temper::default());
     let script = script(3);
-    // The rate alone would be the first message of each, and perhaps one more.
+    // The rate alone would give the first message of each, and perhaps one more.
     let (pace, duration) = (Pace::Rate(1.0), Some(Duration::from_millis(500)));
     let options = LoadOptions { pace, duration, backlog: 100, ..options(broker.address) };
     let outcome = run(options, &script);

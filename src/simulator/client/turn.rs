@@ -1,4 +1,4 @@
-//! What one connection does when it is its turn.
+//! The work of one connection in its turn.
 
 use std::{cmp::Reverse, num::NonZeroU16};
 
@@ -17,12 +17,12 @@ use crate::mqtt::wire::{
     ServerKind, Version, Violation,
 };
 
-/// A write gathers at most about so much; the rest waits for the next turn.
+/// About the maximum bytes of a write; the rest waits for the next turn.
 const WRITE_BYTES_MAX: usize = 60 * 1024;
-/// The largest packet that is read: one that a subscriber gets.
+/// The largest packet that is read, which is a message for a subscriber.
 const PACKET_BYTES_MAX: usize = INPUT_BYTES - 1;
 
-/// What a server said.
+/// A packet from a server.
 enum Heard<'a> {
     Connack(wire::Connack),
     Puback(Ack),
@@ -31,7 +31,7 @@ enum Heard<'a> {
     /// A message for a subscriber.
     Publish(Publish<'a>),
     Pubrel(Ack),
-    /// The answer to the filters of the connection's one SUBSCRIBE.
+    /// The SUBACK for the connection's only SUBSCRIBE.
     Suback {
         reasons: &'a [u8],
     },
@@ -127,7 +127,7 @@ impl Load<'_> {
         }
     }
 
-    /// Begins what is due and fits the window, in one write.
+    /// Sends what is due and fits the window, in one write.
     pub(super) fn publish(&mut self, vehicle: usize, now: u64) {
         let link = &self.links[vehicle];
         if self.phase != Phase::Publishing
@@ -159,7 +159,7 @@ impl Load<'_> {
         self.send_output(vehicle, now);
     }
 
-    /// Appends one PUBLISH; gives where its payload begins.
+    /// Appends one PUBLISH; returns where its payload begins.
     fn write_publish(&mut self, vehicle: usize, message: u64, id: u16, again: bool) -> usize {
         let payload_len = self.script.payload_len(vehicle, message).unwrap_or(0);
         let head = PublishHead {
@@ -346,7 +346,7 @@ impl Load<'_> {
         self.send_output(vehicle, now);
     }
 
-    /// The connection is gone, or was never made: it is tried again later.
+    /// The connection broke, or could not be made: it is tried again later.
     pub(super) fn lose(&mut self, vehicle: usize, trouble: &str, now: u64) {
         let is_subscriber = self.subscriber(vehicle).is_some();
         let link = &mut self.links[vehicle];
@@ -371,13 +371,14 @@ impl Load<'_> {
         }
     }
 
-    /// DISCONNECT to everyone; whoever does not take it at once is closed without.
+    /// Sends DISCONNECT on all connections; one whose socket does not accept it is closed without
+    /// it.
     pub(super) fn say_goodbye(&mut self) {
         self.output.clear();
         self.output.extend(DISCONNECT);
         for link in &mut self.links {
             if link.state == State::Live && !link.has_unsent() {
-                // A connection that breaks now has nothing left to lose.
+                // An error no longer matters at the end of a connection.
                 let _sent = link.send(&self.output);
             }
             link.end();

@@ -1,21 +1,21 @@
-//! WebSocket as a client speaks it: what goes to the server and what came of it, without a socket.
+//! The client side of WebSocket: bytes to and from the server, without a socket.
 //!
-//! What is written before the server has answered the upgrade waits for the answer, as RFC 6455
-//! wants it. Each write is one binary frame; what comes is taken as a stream, however it was cut
-//! into frames.
+//! Bytes that are written before the server has answered the upgrade wait for the answer, as RFC
+//! 6455 requires. Each write is one binary frame; received frames are read as a stream, independent
+//! of their boundaries.
 
 use std::io;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::digest;
 
-/// What a server appends to the key before it hashes it (RFC 6455, 1.3).
+/// The string that a server appends to the key before hashing (RFC 6455, 1.3).
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// Bytes of the answer to the upgrade.
+/// The maximum bytes of the answer to the upgrade.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
-/// Headers of that answer.
+/// The maximum headers of that answer.
 const HEADERS_MAX: usize = 64;
-/// Bytes of the payload of a frame that is no message (RFC 6455, 5.5).
+/// The maximum payload of a control frame (RFC 6455, 5.5).
 const CONTROL_BYTES_MAX: u64 = 125;
 
 const CONTINUATION: u8 = 0x0;
@@ -26,10 +26,10 @@ const PONG: u8 = 0xa;
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
-/// Where a server speaks WebSocket.
+/// Host and path of a WebSocket server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WebPlace {
-    /// As the `Host` header says it.
+    /// The value of the `Host` header.
     pub(crate) host: String,
     pub(crate) path: String,
 }
@@ -37,20 +37,20 @@ pub(crate) struct WebPlace {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct WebSocket {
-    /// What the server has to prove that it has read our key; `None` once it has.
+    /// The expected proof that the server has read our key; `None` once verified.
     awaited: Option<String>,
-    /// What is to follow the upgrade.
+    /// Bytes to send after the upgrade.
     waiting: Vec<u8>,
-    /// What has come and was not looked at yet.
+    /// Received bytes that are not parsed yet.
     input: Vec<u8>,
-    /// Bytes of the message's current frame that have not come yet.
+    /// Missing bytes of the message's current frame.
     rest: u64,
-    /// What is to be said because of what came.
+    /// Replies to received frames.
     replies: Vec<u8>,
 }
 
 impl WebSocket {
-    /// A connection, and the request to send first.
+    /// A connection, and the request that must be sent first.
     pub(super) fn open(place: &WebPlace) -> (Self, Vec<u8>) {
         let key = STANDARD.encode(rand::random::<[u8; 16]>());
         let request = format!(
@@ -73,7 +73,7 @@ impl WebSocket {
         (web, request.into_bytes())
     }
 
-    /// Appends what goes to the server for these bytes; nothing before it has answered.
+    /// Appends the frame for these bytes; nothing before the server has answered.
     pub(super) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.awaited {
             Some(_) => self.waiting.extend_from_slice(bytes),
@@ -81,27 +81,27 @@ impl WebSocket {
         }
     }
 
-    /// Appends a goodbye.
+    /// Appends a close frame.
     pub(super) fn close(&self, out: &mut Vec<u8>) {
         if self.awaited.is_none() {
             frame(FINAL | CLOSE, &1000_u16.to_be_bytes(), out);
         }
     }
 
-    /// Bytes have come.
+    /// Adds received bytes.
     pub(super) fn came(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
-    /// Gives what is to be said because of what came.
+    /// Takes the replies to received frames.
     pub(super) fn replies(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.replies)
     }
 
-    /// Fills in what has come of messages; 0: nothing more yet.
+    /// Copies the received message bytes; 0: nothing more yet.
     ///
     /// # Errors
-    /// The server refuses the upgrade, says goodbye, or speaks no WebSocket.
+    /// The server refuses the upgrade, closes, or does not speak WebSocket.
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let mut used = 0;
         if self.awaited.is_some() {
@@ -141,7 +141,7 @@ impl WebSocket {
         Ok(filled)
     }
 
-    /// The length of the server's answer to the upgrade, if it has come whole.
+    /// The length of the server's answer to the upgrade, if it is complete.
     fn answered(&mut self) -> io::Result<Option<usize>> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut answer = httparse::Response::new(&mut headers);
@@ -176,10 +176,10 @@ impl WebSocket {
     }
 }
 
-/// The head of a frame of the server.
+/// The header of a server's frame.
 struct Head {
     opcode: u8,
-    /// Bytes of the head.
+    /// Bytes of the header.
     len: usize,
     payload: u64,
 }
@@ -207,7 +207,7 @@ fn head(input: &[u8]) -> io::Result<Option<Head>> {
     Ok(Some(Head { opcode, len, payload }))
 }
 
-/// Appends a frame of ours, masked.
+/// Appends a masked frame.
 fn frame(first: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.push(first);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -258,7 +258,7 @@ mod tests {
         )
     }
 
-    /// All that comes of bytes that come one by one.
+    /// The output if the bytes arrive one by one.
     fn drip(web: &mut WebSocket, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let (mut all, mut into) = (Vec::new(), [0; 2]);
         for byte in bytes {

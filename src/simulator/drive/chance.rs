@@ -1,14 +1,14 @@
-//! Seeded chance: the same numbers on every machine and in every version (FL-1).
+//! Seeded random numbers: the same on every machine and in every version (FL-1).
 //!
-//! Its own few lines (SplitMix64) and not the generator of a crate, whose sequence may change with
-//! a version: a seed in a bug report has to mean the same drive next year.
+//! Our own few lines (SplitMix64) instead of a crate's generator, whose sequence may change with a
+//! version: a seed in a bug report must mean the same drive next year.
 
-/// A stream of numbers that a seed determines.
+/// A sequence of numbers that depends only on a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// The stream of the `index`-th of many under one seed.
+    /// The `index`-th sequence of a seed.
     pub(crate) fn new(seed: u64, index: u64) -> Self {
         let mut chance = Self(seed ^ index.wrapping_mul(0xd134_2543_de82_ef95));
         chance.next();
@@ -22,18 +22,18 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// Evenly from `low` up to `high`.
+    /// Uniform, from `low` to `high`.
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         let high_bits = u32::try_from(self.next() >> 32).expect("32 bits");
         low + (high - low) * f64::from(high_bits) / (f64::from(u32::MAX) + 1.0)
     }
 
-    /// True once in `every` times on average.
+    /// True once in `every` calls on average.
     pub(crate) fn once_in(&mut self, every: f64) -> bool {
         self.between(0.0, every) < 1.0
     }
 
-    /// One of these.
+    /// One of these choices.
     pub(super) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }

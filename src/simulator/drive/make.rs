@@ -1,12 +1,13 @@
-//! The makes of vehicle that the fleet is of.
+//! The makes of vehicle in the fleet.
 
-/// What a make's physics follow from.
+/// The physical parameters of a make.
 #[derive(Debug)]
 pub(super) struct Make {
     pub(super) model: &'static str,
     pub(super) capacity_kwh: f64,
     mass_kg: f64,
-    /// Half the air's density times drag coefficient times front: newtons by the square of m/s.
+    /// Half the air's density times drag coefficient times front area: newtons by the square of
+    /// m/s.
     drag: f64,
     charge_kw_max: f64,
 }
@@ -31,25 +32,25 @@ const fn make(
 
 const GRAVITY: f64 = 9.81;
 const ROLLING: f64 = 0.011;
-/// What reaches the wheels of what leaves the battery.
+/// The share of the battery's energy that reaches the wheels.
 const DRIVE_EFFICIENCY: f64 = 0.9;
-/// What reaches the battery of what braking gives, up to so many kilowatts.
+/// The share of braking energy that reaches the battery, up to a limit in kilowatts.
 const BRAKE_EFFICIENCY: f64 = 0.65;
 const BRAKE_KW_MAX: f64 = 55.0;
 
 impl Make {
-    /// Kilowatts that the battery gives (negative: takes) to move at `speed` m/s, speeding up by
-    /// `gain` m/s² on a road that rises by `grade`.
+    /// The battery's output in kilowatts (negative: input) at `speed` m/s, with an acceleration of
+    /// `gain` m/s² on a road with the slope `grade`.
     pub(super) fn drive_kw(&self, speed: f64, gain: f64, grade: f64) -> f64 {
         let weight = self.mass_kg * GRAVITY;
-        // Wheels and motor have to be spun up too, as if the car were 5 % heavier.
+        // Wheels and motor must be accelerated too, as if the car were 5 % heavier.
         let force =
             weight * (ROLLING + grade) + self.drag * speed * speed + 1.05 * self.mass_kg * gain;
         let kw = force * speed / 1000.0;
         if kw > 0.0 { kw / DRIVE_EFFICIENCY } else { (kw * BRAKE_EFFICIENCY).max(-BRAKE_KW_MAX) }
     }
 
-    /// Kilowatts of a fast charger, which slows down as the battery fills.
+    /// Kilowatts of a fast charger, which are reduced as the battery fills.
     pub(super) fn charge_kw(&self, soc: f64) -> f64 {
         let share = ((1.05 - soc / 100.0) / 0.6).min(1.0);
         share * self.charge_kw_max

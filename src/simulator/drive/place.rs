@@ -3,17 +3,17 @@
 use super::Chance;
 
 const KM_A_DEGREE: f64 = 111.2;
-/// Past this a vehicle takes the turns that lead back.
+/// Beyond this distance a vehicle takes the turns that lead back.
 const HOME_KM: f64 = 12.0;
 const WEATHERS: [&str; 5] = ["Clear", "Clouds", "Rain", "Drizzle", "Mist"];
 
-/// A town that a part of the fleet is at home in. All lie inland, so that no road leads into water.
+/// A home town for a part of the fleet. All are inland, so that no road leads into water.
 #[derive(Debug)]
 pub(super) struct Town {
     lat: f64,
     lon: f64,
     alt: f64,
-    /// Degrees Celsius of a usual day.
+    /// Degrees Celsius of a typical day.
     temp: f64,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Weather {
 }
 
 impl Town {
-    /// One of the towns, and its weather under that seed: the same for all vehicles in it.
+    /// One of the towns, and its weather for this seed: the same for all vehicles in it.
     pub(super) fn pick(seed: u64, chance: &mut Chance) -> (&'static Self, Weather) {
         let idx = chance.below(TOWNS.len());
         let own = u64::MAX - 1 - u64::try_from(idx).expect("a handful");
@@ -53,13 +53,13 @@ impl Town {
         (town, weather)
     }
 
-    /// A place in town.
+    /// A random place in town.
     pub(super) fn somewhere(&self, chance: &mut Chance) -> Place {
         let lat = self.lat + chance.between(-0.05, 0.05);
         Place { lat, lon: self.lon + chance.between(-0.08, 0.08) }
     }
 
-    /// Hills: smooth in the position, so that the same place has the same height.
+    /// Hills: a smooth function of the position, so that the same place has the same height.
     pub(super) fn altitude(&self, place: Place) -> f64 {
         self.alt + 12.0 * (place.lat * 190.0).sin() + 9.0 * (place.lon * 140.0).cos() + 21.0
     }
@@ -85,7 +85,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// So many kilometres on.
+    /// The place after `km` kilometres in the direction `heading`.
     pub(super) fn moved(self, km: f64, heading: f64) -> Self {
         let angle = heading.to_radians();
         let lat = self.lat + km * angle.cos() / KM_A_DEGREE;
@@ -94,7 +94,7 @@ impl Place {
     }
 }
 
-/// A stretch of road up to the next crossing, and what happens there.
+/// A stretch of road up to the next crossing, and that crossing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Road {
     pub(super) limit_kmh: f64,
@@ -103,15 +103,15 @@ pub(super) struct Road {
     pub(super) traffic: u8,
     /// The speed at which the crossing can be passed.
     pub(super) end_kmh: f64,
-    /// Degrees to the right there.
+    /// The turn there, in degrees to the right.
     pub(super) turn: f64,
-    /// How long the light there is red for who comes now; 0 for no light, or a green one.
+    /// How long the light there is red for an arriving vehicle; 0: no light, or a green one.
     pub(super) red_s: f64,
     next_limit_kmh: f64,
 }
 
 impl Road {
-    /// The road behind the crossing: what kind depends on how far out of town it is.
+    /// The road after the crossing: its kind depends on the distance from the town.
     pub(super) fn next(
         limit_kmh: Option<f64>,
         town: &Town,
@@ -152,7 +152,7 @@ impl Road {
         }
     }
 
-    /// What the road behind the next crossing allows.
+    /// The speed limit of the road after the next crossing.
     pub(super) fn next_limit_kmh(&self) -> f64 {
         self.next_limit_kmh
     }

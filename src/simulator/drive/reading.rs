@@ -1,13 +1,14 @@
-//! What a vehicle's sensors say, under the names that schemas use.
+//! The sensor readings of a vehicle, under the names that schemas use.
 
 use super::{
     super::shape::{Field, Kind, Value},
     vehicle::{Doing, Vehicle},
 };
 
-/// The readings of a vehicle for these fields, in their order; what it cannot say is absent.
+/// The readings of a vehicle for these fields, in their order; an unknown one is absent.
 ///
-/// A field is known by its path, letter case and separators aside: `battery.soc`, `batterySoc`.
+/// A field is matched by its path, ignoring letter case and separators: `battery.soc`,
+/// `batterySoc`.
 pub(crate) fn values_for(vehicle: &Vehicle, fields: &[Field]) -> Vec<Value> {
     fields.iter().map(|field| typed(reading(vehicle, field), &field.kind)).collect()
 }
@@ -45,7 +46,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
-/// Sensors have so many steps a unit.
+/// Rounds to the resolution of a sensor: `steps` steps a unit.
 fn rounded(value: f64, steps: f64) -> Value {
     Value::Float((value * steps).round() / steps)
 }
@@ -69,7 +70,7 @@ fn charging(vehicle: &Vehicle) -> &'static str {
     }
 }
 
-/// The reading as the field's kind, where that loses nothing that matters.
+/// The reading in the field's kind, if that loses nothing important.
 fn typed(value: Value, kind: &Kind) -> Value {
     match (kind, value) {
         (Kind::Float, value @ Value::Float(_)) => value,

@@ -1,4 +1,4 @@
-//! One vehicle: what it does, second by second.
+//! One vehicle, simulated in steps.
 
 use super::{
     Chance,
@@ -6,33 +6,33 @@ use super::{
     place::{Place, Road, Town},
 };
 
-/// Longer steps are taken as several.
+/// Longer steps are divided.
 const STEP_MAX_S: f64 = 1.0;
-/// How hard a driver speeds up, brakes with foresight, and brakes at most, in m/s².
+/// A driver's acceleration, usual braking, and maximum braking, in m/s².
 const GAIN_MAX: f64 = 1.6;
 const BRAKE_USUAL: f64 = 1.4;
 const BRAKE_MAX: f64 = 3.0;
-/// The last metres before a halt are rolled at no less than so many m/s.
+/// The minimum speed in m/s on the last metres before a halt.
 const ROLL_MIN: f64 = 1.0;
-/// A halt is reached within so many kilometres.
+/// The distance in kilometres at which a halt counts as reached.
 const HALT_KM: f64 = 0.0005;
-/// Below so many percent the next place to charge is looked for at once.
+/// Below this percentage the vehicle looks for the next charger at once.
 const SOC_LOW: f64 = 8.0;
-/// A charger gives up once in so many seconds.
+/// A charger fails once in this many seconds on average.
 const FAULT_EVERY_S: f64 = 1500.0;
 
 /// What a vehicle is doing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Doing {
-    /// At rest for so many more seconds.
+    /// At rest for `left_s` more seconds.
     Parked { left_s: f64 },
-    /// On its way for so many more kilometres.
+    /// Driving for `left_km` more kilometres.
     Driving { left_km: f64 },
-    /// Plugged in, charging up to so many percent.
+    /// Plugged in, charging up to `until_soc` percent.
     Charging { until_soc: f64 },
-    /// Plugged in and full, for so many more seconds.
+    /// Plugged in and full, for `left_s` more seconds.
     Charged { left_s: f64 },
-    /// Plugged in, and the charger has given up for so many more seconds.
+    /// Plugged in, with a failed charger for `left_s` more seconds.
     Faulted { left_s: f64 },
 }
 
@@ -57,16 +57,16 @@ pub(crate) struct Vehicle {
     pub(super) ambient_temp: f64,
     pub(super) humidity: f64,
     pub(super) wind_kmh: f64,
-    /// How fast its driver goes, as a share of what is allowed.
+    /// The driver's speed as a share of the speed limit.
     haste: f64,
     /// Seconds until the light turns green.
     red_s: f64,
-    /// What it was told to charge to at most, in percent.
+    /// The maximum charge by command, in percent.
     charge_limit: f64,
 }
 
 impl Vehicle {
-    /// The `index`-th vehicle of the fleet of that seed.
+    /// The `index`-th vehicle of the seed's fleet.
     pub(crate) fn new(seed: u64, index: u64) -> Self {
         let mut chance = Chance::new(seed, index);
         let (town, weather) = Town::pick(seed, &mut chance);
@@ -105,7 +105,7 @@ impl Vehicle {
         }
     }
 
-    /// Moves on by `seconds`.
+    /// Advances by `seconds`.
     pub(crate) fn step(&mut self, seconds: f64) {
         let mut left = seconds;
         while left > STEP_MAX_S {
@@ -115,7 +115,7 @@ impl Vehicle {
         self.step_once(left);
     }
 
-    /// Charges no further than to so many percent from now on.
+    /// Limits the charge to `percent` from now on.
     pub(crate) fn limit_charge(&mut self, percent: u8) {
         self.charge_limit = f64::from(percent);
     }
@@ -124,7 +124,7 @@ impl Vehicle {
         self.make.model
     }
 
-    /// The battery's voltage falls as it empties.
+    /// The battery's voltage, which falls as it empties.
     pub(super) fn voltage(&self) -> f64 {
         330.0 + 0.7 * self.soc + 0.02 * self.current_a
     }
@@ -165,9 +165,9 @@ impl Vehicle {
         self.wind_kmh = (self.wind_kmh + self.chance.between(-0.5, 0.5)).clamp(0.0, 90.0);
     }
 
-    /// Drives on, and tells the kilowatts that go into the battery (mostly negative).
+    /// Drives on, and returns the kilowatts into the battery (mostly negative).
     fn drive(&mut self, left_km: f64, seconds: f64) -> f64 {
-        // Lights, pumps, screens, and keeping people warm or cool.
+        // Lights, pumps, screens, heating and cooling.
         let comfort_kw = 0.4 + 0.04 * (self.ambient_temp - 21.0).abs();
         if self.red_s > 0.0 {
             self.red_s -= seconds;
@@ -193,8 +193,8 @@ impl Vehicle {
         -spent_kw
     }
 
-    /// The speed in m/s that the driver wants by the end of the step: what the road, its traffic
-    /// and the next halts allow.
+    /// The driver's target speed in m/s at the end of the step, given the road, its traffic and the
+    /// next halts.
     fn wanted(&mut self, left_km: f64, seconds: f64) -> f64 {
         self.haste = (self.haste + self.chance.between(-0.004, 0.004)).clamp(0.88, 1.08);
         let slowed = 1.0 - 0.2 * f64::from(self.road.traffic);
@@ -204,8 +204,7 @@ impl Vehicle {
         cruise.min(crossing).min(end).max(ROLL_MIN)
     }
 
-    /// What comes after the step: the road goes on, or a light, a crossing or the trip's end is
-    /// reached.
+    /// After the step: the road continues, or a light, a crossing or the trip's end is reached.
     fn arrive(&mut self, left_km: f64) {
         if left_km <= HALT_KM {
             self.speed_kmh = 0.0;
@@ -255,8 +254,8 @@ impl Vehicle {
     }
 }
 
-/// The speed in m/s that may be driven for another step, so that braking as usual still gives `end`
-/// m/s in so many metres.
+/// The maximum speed in m/s for another step, so that usual braking still reaches `end` m/s within
+/// `metres`.
 fn foreseen(end: f64, metres: f64, seconds: f64) -> f64 {
     let lost = BRAKE_USUAL * seconds;
     (lost * lost + end * end + 2.0 * BRAKE_USUAL * metres.max(0.0)).sqrt() - lost
@@ -277,7 +276,7 @@ mod tests {
         assert_ne!(drive(7), drive(8));
     }
 
-    /// FL-2, looked at second by second: what it reads is what a real car could do.
+    /// FL-2, checked every second: the readings are possible for a real car.
     #[test]
     fn readings_stay_plausible_over_hours_of_many_vehicles() {
         let mut seen = [false; 5];

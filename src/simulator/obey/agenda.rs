@@ -1,4 +1,4 @@
-//! What one vehicle was told, is at, and has to answer.
+//! The commands of one vehicle: received, running, and to be answered.
 
 use std::{collections::VecDeque, ops::AddAssign};
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::mapping::ReceiptVerdict;
 
-/// Commands that a vehicle remembers, to know one that comes again.
+/// Commands that a vehicle remembers, to recognise a repeated one.
 const REMEMBERED_MAX: usize = 64;
-/// Identifications at a time.
+/// The maximum of identifications at a time.
 const RUNNING_MAX: usize = 16;
 
-/// A command as it came.
+/// A received command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told<'a> {
     pub(crate) vehicle: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct Told<'a> {
     pub(crate) correlation: Option<&'a [u8]>,
 }
 
-/// Now, by the clock that goes on evenly and by that of the world.
+/// The current time, by the monotonic clock and by the wall clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) nanos: u64,
@@ -30,10 +30,10 @@ pub(crate) struct Moment {
     pub(crate) millis: i64,
 }
 
-/// How many commands came, and what became of them.
+/// Counts of received commands and their results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct CommandCounts {
-    /// Each once, however often it came.
+    /// Each command once, even if it was received several times.
     pub(crate) received: u64,
     pub(crate) done: u64,
     pub(crate) rejected: u64,
@@ -47,7 +47,7 @@ impl AddAssign for CommandCounts {
     }
 }
 
-/// A command that was taken, and the last that was answered.
+/// An accepted command, and its last receipt.
 #[derive(Debug)]
 struct Taken {
     order: Order,
@@ -59,25 +59,25 @@ struct Taken {
 /// The commands of one vehicle.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
-    /// The last of them, oldest first; those under way are never forgotten.
+    /// The last commands, oldest first; running ones are never removed.
     taken: VecDeque<Taken>,
-    /// To be sent, oldest first.
+    /// Receipts to send, oldest first.
     receipts: VecDeque<Receipt>,
     stage: Stage,
 }
 
-/// How far the first receipt has come.
+/// The state of the first receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     #[default]
     Waiting,
     InFlight,
-    /// Was in flight on a connection that was lost.
+    /// Was in flight on a connection that broke.
     Lost,
 }
 
 impl Agenda {
-    /// A command came; `limit` limits the charge, and tells whether it could.
+    /// A command was received; `limit` limits the charge, and returns whether it could.
     pub(crate) fn take(
         &mut self,
         all: &Repertoire,
@@ -125,7 +125,7 @@ impl Agenda {
         counts
     }
 
-    /// Ends what is over by now; tells how many were done.
+    /// Ends commands whose time is over; returns how many were completed.
     pub(crate) fn go_on(&mut self, all: &Repertoire, vehicle: &str, now: Moment) -> u64 {
         let mut done = 0;
         for taken in &mut self.taken {
@@ -142,12 +142,12 @@ impl Agenda {
         done
     }
 
-    /// When the next one is over.
+    /// When the next command ends.
     pub(crate) fn next_end(&self) -> Option<u64> {
         self.taken.iter().filter_map(|taken| taken.until).min()
     }
 
-    /// The receipt that may leave now, and whether it left before.
+    /// The receipt to send now, and whether it was sent before.
     pub(crate) fn leave(&mut self) -> Option<(&Receipt, bool)> {
         if self.stage == Stage::InFlight {
             return None;
@@ -168,7 +168,7 @@ impl Agenda {
         self.receipts.is_empty()
     }
 
-    /// The acknowledgement of the receipt in flight came.
+    /// The receipt in flight was acknowledged.
     pub(crate) fn acknowledged(&mut self) {
         if self.stage == Stage::InFlight {
             self.receipts.pop_front();

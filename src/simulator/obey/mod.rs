@@ -1,16 +1,16 @@
-//! What vehicles do when they are told to: the commands of the mapping files from the other end.
+//! What vehicles do with commands: the other end of the commands in the mapping files.
 //!
 //! A vehicle subscribes to the topic of every declared command. It knows two by name:
-//! - `identify` (`seconds`, 1 to 60, 5 if it is left out): a receipt that it is at it, and one that
-//!   it is done when the seconds are over;
+//! - `identify` (`seconds`, 1 to 60, default 5): a receipt that it has started, and one that it is
+//!   done after these seconds;
 //! - `limit-charge` (`limit_percent`, 20 to 100): charging stops there from now on, if the vehicle
-//!   senses as it drives; one that plays what was recorded or encoded before cannot, and says so.
+//!   is simulated live; one that plays recorded or encoded messages cannot, and reports that.
 //!
-//! Any other command, and a value out of bounds, is rejected with the reason. A command that comes
-//! again is answered again and not done again (OB-1); receipts leave one after the other, each once
-//! the one before it is acknowledged, and again after a connection was lost (OB-2).
+//! Any other command, and a value out of bounds, is rejected with the reason. A repeated command is
+//! answered again but not executed again (OB-1); receipts are sent one after the other, each after
+//! the acknowledgement of the previous one, and again after a lost connection (OB-2).
 //!
-//! [`Repertoire`] is what all of a fleet know, [`Agenda`] what one vehicle was told; both are pure.
+//! [`Repertoire`] is common to all vehicles of a fleet, [`Agenda`] belongs to one; both are pure.
 
 mod agenda;
 mod repertoire;

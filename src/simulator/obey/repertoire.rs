@@ -1,4 +1,4 @@
-//! What a fleet knows of commands.
+//! The commands that a fleet knows.
 
 use std::sync::Arc;
 
@@ -9,31 +9,31 @@ use crate::mapping::{
     Command, Commands, FieldError, LoadErrors, ReceiptRule, ReceiptVerdict, ReceiptWords,
 };
 
-/// The field of a receipt that takes the time of the answer, where its schema has it.
+/// The field of a receipt for the time of the answer, if its schema has it.
 const ANSWERED_AT: &str = "answered_at";
 
-/// What a vehicle understands.
+/// The meaning of a command for a vehicle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// Flash the lights for so many seconds.
+    /// Flash the lights for `seconds`.
     Identify { seconds: u64 },
-    /// Charge no further than to so many percent.
+    /// Charge no further than to `percent`.
     LimitCharge { percent: u8 },
-    /// Nothing that it does, and why.
+    /// Not possible, with the reason.
     Impossible(String),
 }
 
-/// A command that came: what its receipts name.
+/// A received command: what its receipts refer to.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     command: Arc<str>,
-    /// As the payload has it.
+    /// As in the payload.
     id: Option<Vec<u8>>,
     pub(super) correlation: Option<Vec<u8>>,
 }
 
 impl Order {
-    /// Whether it is the same one that came again: by its id, else by its correlation data; one
+    /// Whether it is a repetition of the same command: by its id, else by its correlation data; one
     /// without either is always new.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.id, &self.correlation) {
@@ -44,7 +44,7 @@ impl Order {
     }
 }
 
-/// What a vehicle has to send.
+/// A receipt to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) topic: String,
@@ -52,16 +52,16 @@ pub(crate) struct Receipt {
     pub(crate) payload: Vec<u8>,
 }
 
-/// The declared commands, and what vehicles make of them.
+/// The declared commands, and how vehicles handle them.
 #[derive(Debug)]
 pub(crate) struct Repertoire {
     commands: Commands,
-    /// Commands that no vehicle could answer, with the reason; they are not subscribed to.
+    /// Commands that no vehicle could answer, with the reason; vehicles do not subscribe to them.
     pub(crate) left_out: Vec<(Arc<str>, FieldError)>,
 }
 
 impl Repertoire {
-    /// Those that a set of files declares.
+    /// The commands that a set of files declares.
     pub(crate) fn load(files: &Files) -> Result<Self, LoadErrors> {
         let mut problems = Vec::new();
         let sources = files.sources(&mut problems);
@@ -81,7 +81,7 @@ impl Repertoire {
         Self { commands, left_out }
     }
 
-    /// The topics that a vehicle is told things on; none where nothing is declared.
+    /// The command topics of a vehicle; none if nothing is declared.
     pub(crate) fn topics(&self, vehicle: &str) -> Vec<String> {
         let mut topics: Vec<_> = self.known().map(|it| it.topic(vehicle)).collect();
         topics.sort();
@@ -95,7 +95,7 @@ impl Repertoire {
         self.commands.iter().filter(move |command| !is_left_out(command))
     }
 
-    /// What a message says to a vehicle; nothing where no command is declared on its topic.
+    /// The command in a message to a vehicle; `None` if no command is declared on its topic.
     pub(super) fn order(
         &self,
         vehicle: &str,
@@ -115,7 +115,7 @@ impl Repertoire {
         Some((Order { command, id: None, correlation: None }, Wish::Impossible(why)))
     }
 
-    /// The receipt of a command; none where it is not answered, or has no word for this.
+    /// The receipt of a command; `None` if it has no receipt, or no value for this verdict.
     pub(super) fn receipt(
         &self,
         vehicle: &str,
@@ -124,7 +124,7 @@ impl Repertoire {
         millis: i64,
     ) -> Option<Receipt> {
         let rule = self.commands.find(&order.command)?.receipt()?;
-        // What can be wrong with one was tried at the start.
+        // All possible errors of a receipt were checked at the start.
         let written = write(rule, (order.id.as_deref(), verdict, detail), millis).ok()?;
         Some(Receipt {
             topic: rule.topic(vehicle),
@@ -134,7 +134,7 @@ impl Repertoire {
     }
 }
 
-/// Writes the receipt of a command with that id, if it has a word for the verdict.
+/// Writes the receipt of the command with this id, if it has a value for the verdict.
 fn write(
     rule: &ReceiptRule,
     (id, verdict, detail): (Option<&[u8]>, ReceiptVerdict, Option<&str>),
@@ -144,7 +144,7 @@ fn write(
     let words = ReceiptWords { id, verdict, detail, more: &more };
     let written = rule.write(&words)?;
     match (written, verdict) {
-        // Who has no word for that it was refused has one for that it failed.
+        // A receipt without a value for "rejected" uses the one for "failed".
         (None, ReceiptVerdict::Rejected) => {
             rule.write(&ReceiptWords { verdict: ReceiptVerdict::Failed, ..words })
         }
@@ -152,7 +152,7 @@ fn write(
     }
 }
 
-/// What a payload says if it is this command's.
+/// The content of a payload, if it is this command's.
 fn understood(command: &Command, payload: &[u8]) -> Result<Option<(Order, Wish)>, String> {
     let name = command.name();
     let Some(read) = command.read(payload, &["seconds", "limit_percent"])? else { return Ok(None) };

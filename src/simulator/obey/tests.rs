@@ -1,4 +1,4 @@
-//! What the shipped commands, and some odd ones, make a vehicle do and say.
+//! The effects and receipts of the shipped commands, and of some unusual ones.
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ struct Rig {
     all: Repertoire,
     agenda: Agenda,
     counts: CommandCounts,
-    /// What the script was told, and whether it can.
+    /// The limits that the script received, and whether it supports them.
     limits: Vec<u8>,
     is_live: bool,
 }
@@ -33,7 +33,7 @@ impl Rig {
         Self { commands, all, agenda, counts, limits: Vec::new(), is_live: true }
     }
 
-    /// Sends a command, whose id ends so.
+    /// Sends a command with this last byte of the id.
     fn tell(&mut self, name: &str, id: u8, fields: Value, at_s: u64) {
         let fields: Map<String, Value> = fields.as_object().expect("an object").clone();
         let command = self.commands.find(name).expect("it ships");
@@ -51,8 +51,8 @@ impl Rig {
         self.counts += self.agenda.take(&self.all, told, moment(at_s), limit);
     }
 
-    /// The receipts that leave, each acknowledged at once, as the appliance reads them: the last
-    /// byte of the id, what it says, and its detail.
+    /// The sent receipts, each acknowledged at once, as the appliance reads them: the last byte of
+    /// the id, the verdict, and the detail.
     fn said(&mut self) -> Vec<(u8, ReceiptVerdict, Option<String>)> {
         let mut said = Vec::new();
         while let Some((receipt, again)) = self.agenda.leave() {
@@ -137,7 +137,7 @@ fn what_is_out_of_bounds_or_unknown_is_rejected_with_the_reason() {
         rig.tell(name, id, fields, 0);
         check(&mut rig, why);
     }
-    // Another kind on this topic, and what is no command at all.
+    // Another kind on this topic, and a payload that is no command.
     let lock = rig.commands.find("lock").expect("it ships");
     let payload = lock.encode(&Map::new(), CommandId([9; 16])).expect("it is well");
     rig.hear("vehicles/V1/commands/identify", &payload, 0);
@@ -147,7 +147,7 @@ fn what_is_out_of_bounds_or_unknown_is_rejected_with_the_reason() {
     let said = rig.said();
     assert!(said[0].2.as_ref().is_some_and(|why| why.starts_with("it cannot be read")), "{said:?}");
     assert_eq!((rig.limits.len(), rig.counts), (0, counts(9, 0, 9)));
-    // Nothing is declared there; nothing answers there.
+    // No command is declared there, so there is no answer.
     rig.hear("vehicles/V1/else", &payload, 0);
     rig.tell("precondition", 10, json!({}), 0);
     assert!(rig.said().is_empty());
@@ -188,7 +188,7 @@ fn receipts_leave_one_by_one_and_again_after_a_lost_connection() {
     assert_eq!(rig.agenda.leave(), None);
 }
 
-/// Who tells a vehicle as much as it can takes no more than some memory and its own time.
+/// A flood of commands costs a vehicle only bounded memory and its own time.
 #[test]
 fn a_flood_is_bounded() {
     let mut rig = Rig::new();
@@ -225,7 +225,7 @@ done = ["true"]
     let told: Vec<_> = all.left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     assert_eq!(told, ["identify: field `site` is missing"]);
     assert!(all.topics(VIN).is_empty());
-    // What its status says is no text, and its id is the correlation data.
+    // Its status is no string, and its id is the correlation data.
     let schema = ODD.replace(r#", "site"]"#, "]");
     let all = Repertoire::of(Commands::from_sources(&sources(&schema)).expect("it is well"));
     let mut agenda = Agenda::default();

@@ -1,4 +1,4 @@
-//! Which column of a file is what, and what its times say.
+//! The meaning of a file's columns, and the formats of times.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 use super::ReplayError;
 use crate::simulator::shape::Shape;
 
-/// Where a row's time is.
+/// The columns of a row's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeColumns {
     Moment(usize),
     DateAndTime { date: usize, time: usize },
 }
 
-/// What each column of one file is.
+/// The meaning of each column of one file.
 #[derive(Debug)]
 pub(super) struct Columns {
     pub(super) time: TimeColumns,
-    /// The vehicle of each row, if a column says.
+    /// The column that names the vehicle of each row, if there is one.
     pub(super) vehicle: Option<usize>,
-    /// Column, and the field that its cells are values of.
+    /// Columns, and the fields to which their cells belong.
     pub(super) fields: Vec<(usize, usize)>,
-    /// Names of columns that nothing takes.
+    /// Names of columns without a field.
     pub(super) unused: Vec<String>,
 }
 
@@ -65,11 +65,12 @@ impl Columns {
     }
 }
 
-/// Nanoseconds since the Unix epoch of a text: RFC 3339, or an integer whose size tells its unit.
+/// A time as nanoseconds since the Unix epoch: from RFC 3339, or from an integer whose size gives
+/// its unit.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(count) = text.parse::<i64>() {
-        // Seconds reach 10^11 in the year 5138; milliseconds were there in 1973.
+        // Seconds reach 10^11 in the year 5138; milliseconds reached it in 1973.
         let nanos_a_step = match count.unsigned_abs() {
             0..100_000_000_000 => 1_000_000_000,
             100_000_000_000..100_000_000_000_000 => 1_000_000,
@@ -81,8 +82,8 @@ pub(super) fn moment(text: &str) -> Option<i64> {
     i64::try_from(text.parse::<Timestamp>().ok()?.as_nanosecond()).ok()
 }
 
-/// The same of a date (`M/D/Y` or `Y-M-D`) and a time of day (`H:M:S`, with or without decimals) on
-/// the clocks of a time zone.
+/// The same from a date (`M/D/Y` or `Y-M-D`) and a time of day (`H:M:S`, with or without decimals)
+/// in a time zone.
 pub(super) fn civil_moment(date: &str, time: &str, zone: &TimeZone) -> Option<i64> {
     let (year, month, day) = if let Some((month, rest)) = date.trim().split_once('/') {
         let (day, year) = rest.split_once('/')?;

@@ -26,13 +26,13 @@ pub(crate) enum ReplayError {
         #[source]
         source: csv::Error,
     },
-    /// No column tells when a row was recorded. Name one `time`, or two `Date` and `Time`.
+    /// No column contains the time of a row. Name one `time`, or two `Date` and `Time`.
     #[error("{} has no column time, and not both of Date and Time", path.display())]
     NoTime { path: PathBuf },
     /// A file lacks a column that `--columns` names.
     #[error("{} has no column {column}", path.display())]
     NoColumn { path: PathBuf, column: String },
-    /// `--columns` names a field that the schema has not.
+    /// `--columns` names a field that the schema does not have.
     #[error("--columns")]
     Field(#[source] ShapeError),
     /// A row cannot be encoded.
@@ -42,7 +42,7 @@ pub(crate) enum ReplayError {
         #[source]
         source: ShapeError,
     },
-    /// More than fits the memory that a replay may take. Replay the files in parts.
+    /// More than the memory limit of a replay. Replay the files in parts.
     #[error("the recording takes more than {bytes_max} bytes encoded")]
     TooLarge { bytes_max: usize },
 }

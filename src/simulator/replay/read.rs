@@ -26,9 +26,9 @@ pub(crate) struct ReplayOptions {
     /// Column and field, as given.
     pub(crate) columns: Vec<(String, String)>,
     pub(crate) zone: TimeZone,
-    /// `{…}` stands for the vehicle's identity.
+    /// `{…}` is replaced by the vehicle's identity.
     pub(crate) topic: String,
-    /// All encoded rows together.
+    /// The maximum bytes of all encoded rows together.
     pub(crate) bytes_max: usize,
 }
 
@@ -37,21 +37,21 @@ pub(crate) struct ReplayOptions {
 pub(crate) struct Replayed {
     pub(crate) script: Tracks,
     pub(crate) rows: RowCounts,
-    /// Columns of any file that no field takes.
+    /// Columns of any file without a field.
     pub(crate) unused: BTreeSet<String>,
     /// The first and the last time, nanoseconds since the Unix epoch.
     pub(crate) times: Option<(i64, i64)>,
 }
 
-/// What became of the rows.
+/// Counts of rows and cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct RowCounts {
     pub(crate) read: u64,
-    /// Encoded, to be published.
+    /// Encoded, and to be published.
     pub(crate) taken: u64,
-    /// Without a time that exists.
+    /// Rows without a valid time.
     pub(crate) skipped: u64,
-    /// Cells that their field could not take.
+    /// Cells that are invalid for their field.
     pub(crate) cells_skipped: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Recordings, made up and real.
+//! Artificial and real recordings.
 
 use std::{io::Read, path::Path};
 

@@ -1,4 +1,4 @@
-//! A load's script: drives, encoded beforehand, that vehicles share.
+//! The script of a load test: drives, encoded beforehand, that vehicles share.
 
 use super::{
     super::{
@@ -10,17 +10,17 @@ use super::{
     track::{Course, TimePlace, Timing},
 };
 
-/// Drives that are encoded; more vehicles share them from different starting points.
+/// The maximum of encoded drives; more vehicles share them from different starting points.
 const DRIVES_MAX: usize = 64;
-/// Payloads of all drives together: 4,096 of 200 bytes stay near the processor's caches.
+/// The payloads of all drives together: 4,096 of 200 bytes stay near the processor's caches.
 const PAYLOADS_MAX: usize = 4096;
 const PAYLOADS_MIN_A_DRIVE: usize = 64;
 
-/// What a fleet is to say.
+/// What a fleet publishes.
 #[derive(Debug)]
 pub(crate) struct DriveOptions {
     pub(crate) format: Format,
-    /// `{…}` stands for the vehicle's identity.
+    /// `{…}` is replaced by the vehicle's identity.
     pub(crate) topic: String,
     pub(crate) vehicles: usize,
     /// The number of the first vehicle, so that several sources can share a fleet.
@@ -28,13 +28,13 @@ pub(crate) struct DriveOptions {
     pub(crate) seed: u64,
     /// The time of each vehicle's first message, nanoseconds since the Unix epoch.
     pub(crate) start_nanos: i64,
-    /// From one message of a vehicle to its next.
+    /// The time between two messages of a vehicle.
     pub(crate) step_nanos: i64,
-    /// The payload size to come close to.
+    /// The approximate payload size.
     pub(crate) size: Option<usize>,
 }
 
-/// Lets some vehicles drive, and encodes what they say.
+/// Simulates some vehicles, and encodes their messages.
 pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Tracks, ShapeError> {
     let drive_count = options.vehicles.clamp(1, DRIVES_MAX);
     let length = (PAYLOADS_MAX / drive_count).max(PAYLOADS_MIN_A_DRIVE);
@@ -53,7 +53,7 @@ pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Tracks, Sh
     let mut chance = Chance::new(options.seed, u64::MAX);
     let parts = (0..options.vehicles).map(|idx| part(options.first + idx, &options.topic));
     let courses = (0..options.vehicles).map(|idx| {
-        // The first vehicle of a drive starts at its start; those that share it, anywhere.
+        // The first vehicle of a drive begins at its start; the others at random positions.
         let anywhere = usize::try_from(chance.next() >> 33).unwrap_or(0) % length;
         Course { track: idx % drive_count, start: if idx < drive_count { 0 } else { anywhere } }
     });
@@ -61,14 +61,14 @@ pub(crate) fn drives(shape: &Shape, options: &DriveOptions) -> Result<Tracks, Sh
     Ok(Tracks { parts, courses, tracks, timing: Some(timing) })
 }
 
-/// The vehicle of that number.
+/// The vehicle with that number.
 pub(super) fn part(number: usize, topic: &str) -> Part {
     let vehicle = format!("FLSIM{number:012}");
     let topic = topic_of(topic, &vehicle).into();
     Part { vehicle, topic }
 }
 
-/// The topic of one vehicle: the pattern with its identity in place of what is in braces.
+/// The topic of one vehicle: the pattern with its identity instead of the braces.
 pub(crate) fn topic_of(pattern: &str, vehicle: &str) -> String {
     let mut topic = String::with_capacity(pattern.len() + vehicle.len());
     let mut rest = pattern;
@@ -102,8 +102,8 @@ fn drive_once(
     Ok(track)
 }
 
-/// The payload of these values, brought close to a size: readings are left out from the last on, or
-/// the firmware's name is drawn out.
+/// The payload of these values, adjusted to a size: readings are left out from the last one on, or
+/// the firmware's name is extended.
 fn sized(
     shape: &Shape,
     time: i64,

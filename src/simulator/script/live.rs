@@ -1,8 +1,8 @@
-//! A fleet that drives on for ever: each message is sensed and encoded when its turn comes.
+//! A fleet that drives without end: each message is simulated and encoded when it is due.
 //!
-//! A vehicle moves on when its next message is asked for. The last ones are kept, so that they can
-//! be sent again as they were; an older one is driven to once more from the start, which gives the
-//! same bytes (FL-1).
+//! A vehicle advances when its next message is requested. The last messages are kept, so that they
+//! can be sent again unchanged; for an older one the drive is repeated from the start, which gives
+//! the same bytes (FL-1).
 
 use std::{cell::RefCell, collections::VecDeque, sync::Arc};
 
@@ -15,31 +15,31 @@ use super::{
     drives::part,
 };
 
-/// Messages of a vehicle that are kept: more than a usual window leaves unacknowledged.
+/// Messages of a vehicle that are kept: more than the usual window allows unacknowledged.
 pub(crate) const KEPT_MAX: usize = 64;
 
 /// How a live fleet drives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LiveOptions {
-    /// Of the whole fleet; they take turns within a step.
+    /// The vehicles of the whole fleet; within a step they publish one after the other.
     pub(crate) vehicles: usize,
-    /// The number of the first.
+    /// The number of the first vehicle.
     pub(crate) first: usize,
     pub(crate) seed: u64,
     /// The time of the first message of the first vehicle, nanoseconds since the Unix epoch.
     pub(crate) start_nanos: i64,
-    /// From one message of a vehicle to its next.
+    /// The time between two messages of a vehicle.
     pub(crate) step_nanos: i64,
 }
 
-/// A fleet that drives as it is asked.
+/// A fleet that advances on request.
 #[derive(Debug)]
 pub(crate) struct Live {
     options: LiveOptions,
     parts: Vec<Part>,
-    /// Bytes of all first messages, and of the longest of them.
+    /// The bytes of all first messages, and of the longest one.
     bytes: (usize, usize),
-    /// One a part. In cells, because asking moves them on; one thread owns the script.
+    /// One a part. In cells, because a request advances them; one thread owns the script.
     drivers: Vec<RefCell<Driver>>,
 }
 
@@ -49,10 +49,10 @@ struct Driver {
     timing: Timing,
     start: Vehicle,
     vehicle: Vehicle,
-    /// How many messages the vehicle has come to; the kept ones are the last of them.
+    /// The vehicle's number of messages so far; the kept ones are the last of them.
     reached: u64,
     kept: VecDeque<Vec<u8>>,
-    /// From which message on it charges to how many percent at most; in order.
+    /// The maximum charge in percent from a message on; in order.
     limits: Vec<(u64, u8)>,
 }
 
@@ -68,7 +68,7 @@ impl Live {
         Self { options, parts: Vec::new(), bytes: (0, 0), drivers: Vec::new() }
     }
 
-    /// Adds so many vehicles that speak in one shape.
+    /// Adds vehicles that use one shape.
     pub(crate) fn add(&mut self, shape: Shape, vehicles: usize) -> Result<(), ShapeError> {
         let shape = Arc::new(shape);
         for _ in 0..vehicles {
@@ -82,7 +82,7 @@ impl Live {
         Ok(())
     }
 
-    /// What `look` sees of a vehicle's n-th message.
+    /// Applies `look` to a vehicle's n-th message.
     fn message<R>(&self, part: usize, message: u64, look: impl FnOnce(&[u8]) -> R) -> Option<R> {
         let mut driver = self.drivers.get(part)?.borrow_mut();
         match driver.message(message) {
@@ -185,7 +185,7 @@ impl Driver {
         }
     }
 
-    /// To the next message.
+    /// Advances to the next message.
     fn go_on(&mut self) -> Result<(), ShapeError> {
         if let Ok(at) = self.limits.binary_search_by_key(&self.reached, |(from, _)| *from) {
             self.vehicle.limit_charge(self.limits[at].1);
@@ -252,7 +252,7 @@ mod tests {
         let (live, other) = (live(), live());
         for part in 0..4 {
             let first: Vec<_> = (0..200).map(|message| said(&live, part, message)).collect();
-            // Kept, then long gone, then ahead of where the other is.
+            // Kept, then no longer kept, then ahead of the other fleet's position.
             for message in [199, 150, 3, 0, 199] {
                 assert_eq!(said(&live, part, message), first[to_usize(message)]);
                 assert_eq!(said(&other, part, message), first[to_usize(message)]);
@@ -261,10 +261,10 @@ mod tests {
         }
     }
 
-    /// FL-1 with a limit in between: what is driven to once more charges no further either.
+    /// FL-1 with a limit in between: a repeated drive has the same limit.
     #[test]
     fn a_limit_of_charge_holds_from_its_message_on_whenever_that_is_asked_for() {
-        // A message a minute, so that there is much charging in few of them.
+        // A message a minute, so that few messages contain much charging.
         let minutes = || {
             let step_nanos = 60_000_000_000;
             let mut live = Live::new(LiveOptions {

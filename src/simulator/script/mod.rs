@@ -1,17 +1,17 @@
-//! What every vehicle will publish.
+//! What every vehicle publishes.
 //!
-//! A [`Script`] answers one question cheaply and as often as asked: the bytes of the n-th message
-//! of a vehicle. So a message that has to be sent again after a lost connection needs not be kept.
+//! A [`Script`] answers one question cheaply and repeatably: the bytes of a vehicle's n-th message.
+//! So a message need not be kept for sending it again after a lost connection.
 //!
 //! - A *load's* script ([`Tracks`]) holds some drives as payloads, encoded before the first
-//!   connection is made, so that the source pays a copy a message while it measures. Vehicles share
-//!   them at different starting points and go round ([`mod@drives`]); only the time of each payload
-//!   is rewritten in place, so that all points of a vehicle are distinct.
+//!   connection is made, so that the source only copies a message during the measurement. Vehicles
+//!   share them at different starting points and repeat them endlessly ([`mod@drives`]); only the
+//!   time of each payload is rewritten in place, so that all points of a vehicle are distinct.
 //! - A *replay's* script ([`Tracks`]) holds the recorded rows, one track a vehicle, once
 //!   (`simulate --replay`).
-//! - A *live* script ([`Live`]) lets every vehicle drive on as it is asked for its next message: it
-//!   never goes round, can be told to charge less, and costs some microseconds a message (`demo`,
-//!   and `simulate` where it is slow and small).
+//! - A *live* script ([`Live`]) advances a vehicle when its next message is requested: it never
+//!   repeats, supports a charge limit, and costs some microseconds a message (`demo`, and
+//!   `simulate` with a slow and small fleet).
 
 mod drives;
 mod live;

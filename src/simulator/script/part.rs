@@ -1,8 +1,8 @@
-//! What a script is asked.
+//! The interface of scripts.
 
 use std::fmt;
 
-/// One vehicle's part.
+/// One vehicle of the script.
 #[derive(Debug)]
 pub(crate) struct Part {
     /// Its identity, which is also its client id.
@@ -10,28 +10,28 @@ pub(crate) struct Part {
     pub(crate) topic: Box<str>,
 }
 
-/// Everything that a fleet will say, message by message. Vehicles are known by their index among
-/// the parts, messages of a vehicle are numbered from 0.
+/// All messages of a fleet. Vehicles are identified by their index among the parts, messages of a
+/// vehicle are numbered from 0.
 pub(crate) trait Script: fmt::Debug {
     /// The vehicles.
     fn parts(&self) -> &[Part];
-    /// How many messages there are in all; `None` for no end.
+    /// The number of all messages; `None`: no end.
     fn total(&self) -> Option<u64>;
-    /// The length of a vehicle's n-th message; `None` past its last.
+    /// The length of a vehicle's n-th message; `None` after its last.
     fn payload_len(&self, part: usize, message: u64) -> Option<usize>;
-    /// Appends the vehicle's n-th message; nothing past its last. The same bytes whenever asked.
+    /// Appends the vehicle's n-th message; nothing after its last. Always the same bytes.
     fn append(&self, part: usize, message: u64, into: &mut Vec<u8>);
-    /// When the n-th message was recorded, nanoseconds from the vehicle's first; `None` past its
-    /// last or where nothing was recorded.
+    /// When the n-th message was recorded, nanoseconds from the vehicle's first; `None` after its
+    /// last or without a recording.
     fn recorded_at(&self, part: usize, message: u64) -> Option<u64>;
-    /// Lets a vehicle charge no further than to so many percent; tells whether it does, which one
-    /// that was encoded beforehand cannot.
+    /// Limits a vehicle's charge to `percent`; returns whether it does: a vehicle that was encoded
+    /// beforehand cannot.
     fn limit_charge(&self, part: usize, percent: u8) -> bool;
-    /// The mean payload, and the longest, as far as they are known beforehand.
+    /// The mean and the maximum payload size, as far as they are known beforehand.
     fn payload_bytes(&self) -> (usize, usize);
-    /// The times that the first `count` messages of every vehicle lie in, nanoseconds since the
-    /// Unix epoch, both included; `None` where they are as they were recorded.
+    /// The time range of the first `count` messages of every vehicle, nanoseconds since the Unix
+    /// epoch, inclusive; `None` for recorded times.
     fn times(&self, count: u64) -> Option<(i64, i64)>;
-    /// The time of a vehicle's n-th message, nanoseconds since the Unix epoch; 0 past its last.
+    /// The time of a vehicle's n-th message, nanoseconds since the Unix epoch; 0 after its last.
     fn time_nanos(&self, part: usize, message: u64) -> i64;
 }

@@ -1,17 +1,17 @@
-//! Rewriting the time inside an encoded payload.
+//! Rewrites the time inside an encoded payload.
 //!
-//! The place is found, not known: the payload is encoded with a marker time, and the marker's bytes
-//! are looked for. A time keeps its width from 1971 to 2039 in milliseconds, so nothing around it
+//! The position is searched, not known: the payload is encoded with a marker time, and the marker's
+//! bytes are searched. A time keeps its width from 1971 to 2039 in milliseconds, so nothing else
 //! moves.
 
 use super::super::shape::Format;
 
-/// How a time looks in a payload.
+/// The encoding of a time in a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeForm {
-    /// Protobuf `int64`: seven bits a byte, low ones first.
+    /// Protobuf `int64`: seven bits a byte, low bits first.
     Varint,
-    /// Avro `long`: the same of twice the value.
+    /// Avro `long`: the same for the ZigZag value, which is twice the time.
     ZigZag,
     /// JSON: decimal digits.
     Digits,
@@ -26,8 +26,8 @@ impl TimeForm {
         }
     }
 
-    /// Writes `time` (not negative) over the bytes at `into`, which hold a time of this form; as
-    /// many low digits as fit.
+    /// Writes `time` (not negative) over the bytes at `into`, which hold a time of this form; only
+    /// the low digits that fit.
     pub(super) fn write(self, time: i64, into: &mut [u8]) {
         let mut left = match self {
             Self::ZigZag => time.unsigned_abs() << 1,
@@ -59,7 +59,7 @@ impl TimeForm {
         bytes
     }
 
-    /// Where the only occurrence of `time` is in a payload.
+    /// The position of the only occurrence of `time` in a payload.
     pub(super) fn find(self, time: i64, payload: &[u8]) -> Option<(usize, usize)> {
         let wanted = self.bytes(time);
         let mut places = payload.windows(wanted.len()).enumerate().filter(|(_, at)| *at == wanted);

@@ -1,23 +1,23 @@
-//! Tracks of payloads, encoded beforehand, and which vehicle goes along which.
+//! Tracks of payloads, encoded beforehand, and the assignment of vehicles to them.
 
 use super::{Part, Script, patch::TimeForm};
 
-/// Where the time of a payload is, relative to its start.
+/// The position of the time in a payload, relative to its start.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimePlace {
     pub(super) start: usize,
     pub(super) width: usize,
 }
 
-/// Payloads in a row.
+/// A sequence of payloads.
 #[derive(Debug, Default)]
 pub(crate) struct Track {
     bytes: Vec<u8>,
     /// Where each payload ends in `bytes`; not decreasing.
     ends: Vec<usize>,
-    /// One a payload, or none where times are not rewritten.
+    /// One a payload, or empty if times are not rewritten.
     times: Vec<TimePlace>,
-    /// When each payload was recorded, nanoseconds since the Unix epoch; empty unless recorded.
+    /// When each payload was recorded, nanoseconds since the Unix epoch; empty without a recording.
     recorded: Vec<i64>,
 }
 
@@ -29,7 +29,7 @@ impl Track {
         self.times.push(time);
     }
 
-    /// Adds a payload as it was recorded, `at` nanoseconds after the Unix epoch.
+    /// Adds a recorded payload, `at` nanoseconds after the Unix epoch.
     pub(crate) fn push_recorded(&mut self, payload: &[u8], at: i64) {
         self.bytes.extend_from_slice(payload);
         self.ends.push(self.bytes.len());
@@ -50,37 +50,38 @@ impl Track {
     }
 }
 
-/// Rewritten times: what message `n` of every vehicle says.
+/// Rewritten times: the time of message `n` of every vehicle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(super) form: TimeForm,
     /// The time of message 0, in the schema's unit.
     pub(super) first: i64,
-    /// From one message to the next; at least 1, so that points are distinct.
+    /// The step between two messages; at least 1, so that points are distinct.
     pub(super) step: i64,
     pub(super) unit_nanos: i64,
 }
 
-/// Which track a vehicle goes along, and the payload of it that it starts with.
+/// A vehicle's track, and the payload at which it starts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Course {
     pub(super) track: usize,
     pub(super) start: usize,
 }
 
-/// Everything that a fleet will say, encoded.
+/// All messages of a fleet, encoded.
 #[derive(Debug)]
 pub(crate) struct Tracks {
     pub(super) parts: Vec<Part>,
     /// One a part.
     pub(super) courses: Vec<Course>,
     pub(super) tracks: Vec<Track>,
-    /// Rewrites times and goes round for ever; without it each track is published once, as it is.
+    /// Rewrites times and repeats the track endlessly; without it each track is published once,
+    /// unchanged.
     pub(super) timing: Option<Timing>,
 }
 
 impl Tracks {
-    /// What was recorded: each vehicle with its track, once and as it is.
+    /// A recording: each vehicle with its track, once and unchanged.
     pub(crate) fn recorded(vehicles: Vec<(Part, Track)>) -> Self {
         let courses = (0..vehicles.len()).map(|track| Course { track, start: 0 }).collect();
         let (parts, tracks) = vehicles.into_iter().unzip();

@@ -1,4 +1,4 @@
-//! Avro through apache-avro: bare datums, as a mapping by topic expects them.
+//! Avro through apache-avro: datums without framing, as a mapping by topic expects them.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,14 @@ use super::{
     load::{Layout, Wanted},
 };
 
-/// Records deeper than this are not looked into.
+/// Records nested deeper than this are ignored.
 const DEPTH_MAX: usize = 8;
 
 pub(super) struct AvroEncoder {
     name: String,
     schema: Schema,
-    /// The schema and those that it refers to, each behind those that it refers to itself, as the
-    /// library resolves them.
+    /// The schema and those that it references, each after its own references, as the library
+    /// resolves them.
     all: Vec<Schema>,
     root: Vec<(String, Node)>,
 }
@@ -32,13 +32,13 @@ impl std::fmt::Debug for AvroEncoder {
 fn schemas_of(text: &str) -> Vec<String> {
     match serde_json::from_str::<Vec<&RawValue>>(text) {
         Ok(several) => several.into_iter().map(|schema| schema.get().to_owned()).collect(),
-        // What is no list is left to the library, which says what is wrong with it.
+        // Text that is no list is passed to the library, which reports the error.
         Err(_) => vec![text.to_owned()],
     }
 }
 
-/// Gathers a schema of the set behind those of the set that it refers to; `begun` are those that
-/// are being looked into, so that one may refer to itself.
+/// Collects a schema of the set after those that it references; `begun` are those in progress, so
+/// that a schema may reference itself.
 fn gather<'a>(
     schema: &'a Schema,
     named: &HashMap<String, &'a Schema>,
@@ -59,7 +59,7 @@ fn gather<'a>(
     into.push(schema.clone());
 }
 
-/// The full names that a schema refers to.
+/// The full names that a schema references.
 fn references(schema: &Schema, names: &mut Vec<String>) {
     match schema {
         Schema::Ref { name } => names.push(name.fullname(None)),
@@ -75,7 +75,7 @@ fn references(schema: &Schema, names: &mut Vec<String>) {
     }
 }
 
-/// What to write at one place of the schema.
+/// What to write at one position of the schema.
 #[derive(Debug)]
 enum Node {
     Time(Leaf),
@@ -84,13 +84,13 @@ enum Node {
         leaf: Leaf,
     },
     Record(Vec<(String, Node)>),
-    /// The branch to take when `inner` has a value, and the one that is null.
+    /// The branch for a value of `inner`, and the null branch.
     Nullable {
         some: u32,
         null: u32,
         inner: Box<Node>,
     },
-    /// What is of no interest: null, or an empty collection.
+    /// Not used by the fleet: null, or an empty collection.
     Nothing(AvroValue),
 }
 
@@ -245,7 +245,7 @@ fn datum(node: &Node, time: i64, values: &[Value]) -> (bool, AvroValue) {
     }
 }
 
-/// The value as that type, or its zero and `false`.
+/// The value in that type, or the type's zero or `false`.
 fn scalar(leaf: &Leaf, value: &Value) -> (bool, AvroValue) {
     let integer = if let Value::Integer(value) = value { Some(*value) } else { None };
     let float = if let Value::Float(value) = value { Some(*value) } else { None };

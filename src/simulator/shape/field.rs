@@ -1,6 +1,6 @@
 //! The flat view of a message: fields with names, and values for them.
 
-/// What a field takes.
+/// The type of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Float,
@@ -14,9 +14,9 @@ pub(crate) enum Kind {
 /// One scalar of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Field {
-    /// Where it is in the message: `battery.soc`.
+    /// The path in the message: `battery.soc`.
     pub(crate) path: String,
-    /// What the mapping calls it in the store: `soc`.
+    /// Its name in the store by the mapping: `soc`.
     pub(crate) name: String,
     pub(crate) kind: Kind,
     /// It may not be absent.
@@ -35,7 +35,7 @@ pub(crate) enum Value {
 }
 
 impl Field {
-    /// The value that a text stands for; `None` if it stands for none of this field's kind.
+    /// Parses a text as a value; `None` if it is not a value of this field's kind.
     ///
     /// An empty text is an absent value. An integer may be written with decimals that are zeros.
     pub(crate) fn parse(&self, text: &str) -> Option<Value> {
@@ -64,8 +64,8 @@ impl Field {
         }
     }
 
-    /// How well a name written elsewhere (a CSV column) stands for this field, best first; `None`
-    /// if it does not. Letter case and separators do not count, nor does a unit at the end.
+    /// How well a name from another source (a CSV column) matches this field, best first; `None` if
+    /// it does not. Letter case, separators, and a unit at the end are ignored.
     pub(crate) fn likeness(&self, name: &str) -> Option<usize> {
         let wanted = plain(name);
         let last = self.path.rsplit('.').next().unwrap_or(&self.path);
@@ -85,7 +85,7 @@ fn without_unit(name: &str) -> &str {
     UNITS.iter().find_map(|unit| name.strip_suffix(unit)).unwrap_or(name)
 }
 
-/// What a time field counts.
+/// The unit of a time field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimeUnit {
     Seconds,
@@ -105,7 +105,7 @@ impl TimeUnit {
         }
     }
 
-    /// Nanoseconds of one step.
+    /// Nanoseconds of one unit.
     pub(crate) fn nanos(self) -> i64 {
         match self {
             Self::Seconds => 1_000_000_000,

@@ -1,4 +1,4 @@
-//! Where schemas come from: a folder, or those that are built into the program.
+//! The source of schemas: a folder, or those that are built into the program.
 
 use std::{
     io,
@@ -30,7 +30,7 @@ impl Files {
         }
     }
 
-    /// For messages: which set this is.
+    /// For messages: the name of this set.
     pub(super) fn place(&self) -> String {
         match self {
             Self::Shipped => "the schemas that ship with fleetline".to_owned(),
@@ -38,7 +38,7 @@ impl Files {
         }
     }
 
-    /// The names that end so, sorted.
+    /// The names with this ending, sorted.
     pub(super) fn names(&self, end: &str) -> Result<Vec<String>, ShapeError> {
         let names = match self {
             Self::Shipped => SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect(),
@@ -70,7 +70,7 @@ fn read_error(dir: &Path, name: &str, source: io::Error) -> ShapeError {
     ShapeError::Read { dir: dir.to_owned(), name: name.to_owned(), source }
 }
 
-/// The whole of a text file.
+/// The whole content of a text file.
 pub(crate) fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
     let file = disk.open(path, Access::Read)?;
     let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;

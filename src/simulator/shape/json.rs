@@ -7,7 +7,7 @@ use super::{
     load::{Layout, Wanted},
 };
 
-/// Objects deeper than this are not looked into.
+/// Objects nested deeper than this are ignored.
 const DEPTH_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn walk(schema: &Json, way: &[String], found: &mut Vec<(Vec<String>, Field)>) {
     }
 }
 
-/// The type of a property, or the one that is not null of a list.
+/// The type of a property; of a list, the one that is not null.
 fn kind_name(property: &Json) -> Option<&str> {
     match property.get("type")? {
         Json::String(name) => Some(name),

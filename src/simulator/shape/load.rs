@@ -27,7 +27,7 @@ impl Format {
     }
 }
 
-/// The keys of a mapping that matter here; the rest is the appliance's.
+/// The keys of a mapping that are used here; the others are for the appliance.
 #[derive(Debug, Deserialize)]
 struct MappingFile {
     #[serde(default)]
@@ -71,7 +71,7 @@ pub(crate) struct Shape {
     /// The tag that holds the vehicle.
     pub(crate) vehicle_tag: String,
     pub(crate) unit: TimeUnit,
-    /// One a scalar, without the time; the values of [`Shape::encode`] go by their order.
+    /// One a scalar, without the time; the values of [`Shape::encode`] have the same order.
     pub(crate) fields: Vec<Field>,
     encoder: Encoder,
 }
@@ -83,16 +83,16 @@ enum Encoder {
     Json(JsonEncoder),
 }
 
-/// What a format's loader finds in a schema.
+/// The result of a format's loader for a schema.
 pub(super) struct Layout<E> {
     pub(super) encoder: E,
-    /// Path, kind and whether it is required; the names are the mapping's to give.
+    /// Path, kind and whether it is required; the mapping defines the names.
     pub(super) fields: Vec<Field>,
-    /// What the schema itself says that its time counts.
+    /// The unit of the time, if the schema defines it.
     pub(super) unit: Option<TimeUnit>,
 }
 
-/// A schema file and what to take from it.
+/// A schema file and the parts that are needed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) schema: &'a str,
@@ -146,7 +146,8 @@ impl Shape {
         })
     }
 
-    /// One payload; `time` counts [`Shape::unit`]s from the Unix epoch, `values` go by `fields`.
+    /// One payload; `time` is in units of [`Shape::unit`] since the Unix epoch, `values` have the
+    /// order of `fields`.
     ///
     /// A value of another kind than its field's counts as absent; an absent value of a required
     /// field is written as its kind's zero.
@@ -159,13 +160,13 @@ impl Shape {
         }
     }
 
-    /// The field that a name stands for best.
+    /// The field that matches a name best.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         let likeness = |idx: &usize| self.fields[*idx].likeness(name);
         (0..self.fields.len()).filter(|idx| likeness(idx).is_some()).min_by_key(likeness)
     }
 
-    /// The field of exactly that path or name.
+    /// The field with exactly that path or name.
     pub(crate) fn exactly(&self, name: &str) -> Result<usize, ShapeError> {
         let position =
             self.fields.iter().position(|field| field.path == name || field.name == name);
@@ -183,7 +184,7 @@ fn find(files: &Files, format: Format, name: Option<&str>) -> Result<Mapping, Sh
             .map_err(|source| ShapeError::Mapping { name: file, source: Box::new(source) })?;
         let found = parsed.mapping.into_iter().find(|mapping| {
             let is_named = name.is_none_or(|name| mapping.name == name);
-            // Without a name: what a vehicle sends all the time, not alarms or trips.
+            // Without a name: what a vehicle sends continuously, not alarms or trips.
             let is_usual = mapping.points.is_none() && mapping.name.starts_with("telemetry");
             mapping.format == format.name() && is_named && (is_usual || name.is_some())
         });

@@ -1,13 +1,13 @@
-//! What the fleet sends: a mapping read backwards, from named values to a payload.
+//! Payloads of the fleet: a mapping applied backwards, from named values to a payload.
 //!
 //! A [`Shape`] is one mapping of a folder of schemas (or of those that ship with the program) with
-//! the fields of its schema laid flat as [`Field`]s; [`Shape::encode`] turns one value a field and
+//! the fields of its schema flattened to [`Field`]s; [`Shape::encode`] turns one value a field and
 //! a time into a payload. It encodes through descriptors (prost-reflect, apache-avro, a tree for
-//! JSON), and by that is also an independent check on the plans that decode. It costs microseconds
-//! a payload, so a load source encodes before it publishes, never while.
+//! JSON), and so it is also an independent check of the decoding plans. It costs microseconds a
+//! payload, so a load source encodes before it publishes, never meanwhile.
 //!
 //! Only what a fleet needs: scalars, also nested; repeated fields and maps are left out, and the
-//! time is an integer that leads the message.
+//! time is an integer at the start of the message.
 
 mod avro;
 mod error;

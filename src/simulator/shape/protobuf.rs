@@ -8,14 +8,14 @@ use super::{
     load::{Layout, Wanted},
 };
 
-/// Messages deeper than this are not looked into.
+/// Messages nested deeper than this are ignored.
 const DEPTH_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct ProtobufEncoder {
     message: MessageDescriptor,
     time: FieldDescriptor,
-    /// The way to each field, from the message down.
+    /// The path to each field, from the message down.
     paths: Vec<Vec<FieldDescriptor>>,
 }
 

@@ -1,4 +1,4 @@
-//! Payloads of the shipped schemas, read back by other decoders.
+//! Payloads of the shipped schemas, decoded by other implementations.
 
 use prost_reflect::{DynamicMessage, ReflectMessage};
 
@@ -47,12 +47,12 @@ fn protobuf_reads_back_through_its_descriptor() {
     assert_eq!(payload[0], 8, "the time leads");
 }
 
-/// Avro is read by the second, independent implementation among the test crates.
+/// The second, independent Avro implementation among the test crates decodes it.
 #[test]
 fn avro_reads_back_by_another_implementation() {
     let shape = shape(Format::Avro);
     let payload = shape.encode(TIME, &values(&shape, &told())).unwrap();
-    // Its parser takes one text, so the position's record is put where it is first named.
+    // Its parser accepts one text, so the position's record is inserted where it is first named.
     let position = Files::Shipped.text("position.avsc").unwrap();
     let schema = Files::Shipped.text("telemetry.avsc").unwrap();
     let schema = schema.replace("\"fleet.v1.Position\"", &position);
@@ -82,7 +82,7 @@ fn json_holds_what_was_told_and_nothing_else() {
     assert_eq!(read, expect);
 }
 
-/// A vehicle says something for every field of the shipped schemas, in every format.
+/// A vehicle has a reading for every field of the shipped schemas, in every format.
 #[test]
 fn a_vehicle_knows_every_field_of_the_shipped_schemas() {
     for format in [Format::Protobuf, Format::Avro, Format::Json] {

@@ -1,11 +1,11 @@
-//! Why verification could not be done, which is not the same as that it failed.
+//! Why verification was not possible, which differs from a failed verification.
 
 use thiserror::Error;
 
-/// Nothing could be found out.
+/// There is no result.
 #[derive(Debug, Error)]
 pub(crate) enum VerifyError {
-    /// An address is not one. Write http://host:port.
+    /// An address is invalid. Write http://host:port.
     #[error("{url} is not an http:// address{}", because(reason))]
     Url { url: String, reason: &'static str },
     /// The system gave no HTTP client.
@@ -18,10 +18,10 @@ pub(crate) enum VerifyError {
         #[source]
         source: reqwest::Error,
     },
-    /// The server answered, but not with what was asked for. For a store: check its name and token.
+    /// The server answered, but not as requested. For a store: check its name and token.
     #[error("{url} answered {status}: {text}")]
     Answer { url: String, status: u16, text: String },
-    /// The answer is not what this kind of server says.
+    /// The answer is not in the format of this kind of server.
     #[error("the answer of {url} makes no sense: {text}")]
     Sense { url: String, text: String },
     /// The token file cannot be read.

@@ -1,10 +1,10 @@
-//! The appliance's own account.
+//! The appliance's own statistics.
 
 use serde::Deserialize;
 
 use super::VerifyError;
 
-/// What `/api/v1/stats` says; names as in the equations of the promise.
+/// The content of `/api/v1/stats`; names as in the equations of the promise.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 pub(crate) struct Stats {
     pub(crate) messages: Messages,
@@ -48,7 +48,7 @@ impl Points {
     }
 }
 
-/// The account of a running appliance.
+/// The statistics of a running appliance.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     url: String,

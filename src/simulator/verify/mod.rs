@@ -1,11 +1,11 @@
-//! Whether all that was acknowledged is stored: asked of the appliance and of its store.
+//! Verifies with the appliance and its store that all acknowledged messages are stored.
 //!
-//! The appliance's ledger is asked before the run and after it. Afterwards, within a bounded wait,
-//! nothing may be pending, nothing may lie in the spool, both equations of the promise must hold,
-//! and what was received and spooled in between must cover what was acknowledged. The store, behind
-//! the appliance or by itself, is asked for a count of the run's vehicles over the run's times; it
-//! must cover what was acknowledged too. The ledger may count more than that (other vehicles
-//! publish as well), never less.
+//! The appliance's ledger is read before the run and after it. Afterwards, within a bounded wait,
+//! nothing may be pending, the spool must be empty, both equations of the promise must hold, and
+//! the difference of received and spooled messages must cover the acknowledged ones. The store,
+//! queried through the appliance or directly, counts the points of the run's vehicles over the
+//! run's times; the count must cover the acknowledged messages too. The ledger may count more than
+//! that (other vehicles publish as well), never less.
 
 mod error;
 mod ledger;

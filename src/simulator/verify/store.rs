@@ -1,16 +1,16 @@
-//! A count asked of a store.
+//! Counts points in a store.
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::VerifyError;
 
-/// Answers are a line or two; what is kept of a wrong one.
+/// Answers are a line or two; this much of a wrong one is kept.
 const EXCERPT_CHARS: usize = 300;
 /// Vehicles that an appliance counts in one answer.
 const PAGE_ROWS: usize = 10_000;
 
-/// A store that can be asked.
+/// A store that can be queried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoreQuestion {
     Influx1 {
@@ -22,14 +22,14 @@ pub(crate) enum StoreQuestion {
         org: String,
         bucket: String,
     },
-    /// The store behind an appliance, whatever it is, asked through the API.
+    /// The store of an appliance, of any kind, queried through the API.
     Behind {
         appliance: String,
     },
 }
 
-/// What to count: points of a measurement, of some vehicles, from one time to another, both
-/// included, in nanoseconds since the Unix epoch.
+/// What to count: points of a measurement, of some vehicles, in a time range, both ends inclusive,
+/// in nanoseconds since the Unix epoch.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) measurement: String,
@@ -41,7 +41,7 @@ pub(crate) struct Asked {
 /// Which vehicles count.
 #[derive(Clone, Debug)]
 pub(crate) enum Vehicles {
-    /// Those whose identity begins so and is not below or above these.
+    /// Vehicles whose identity has this prefix and is in this range.
     Range {
         first: String,
         last: String,
@@ -68,7 +68,7 @@ impl StoreQuestion {
         }
     }
 
-    /// How many points the store holds of what is asked.
+    /// How many of the requested points the store has.
     pub(crate) async fn count(
         &self,
         client: &reqwest::Client,
@@ -109,7 +109,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// How many points it counts of some vehicles.
+    /// The count for some vehicles.
     pub(super) fn count(&self, vehicles: &Vehicles) -> Option<u64> {
         let mut sum = 0;
         for row in &self.rows {
@@ -162,12 +162,13 @@ impl Asked {
         }
     }
 
-    /// Every field is counted: a point has at least one, and the largest count is what there is,
-    /// as one field at least is in every point of a fleet.
+    /// Counts every field: a point has at least one, and the largest count is the number of points,
+    /// because at least one field is in every point of a fleet.
     fn influxql(&self) -> String {
         let tag = quoted(&self.vehicle_tag);
         let vehicles = match &self.vehicles {
-            // InfluxQL compares tags only for equality, so a range is a pattern over its prefix.
+            // InfluxQL compares tags only for equality, so a range becomes a regular expression
+            // over its prefix.
             Vehicles::Range { first, last } => {
                 let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
                 format!("{tag} =~ /^{}/", &first[..same])
@@ -221,7 +222,7 @@ fn authorised(request: reqwest::RequestBuilder, token: Option<&str>) -> reqwest:
     }
 }
 
-/// The body of a good answer.
+/// The body of a successful answer.
 pub(super) async fn body(
     url: &str,
     request: reqwest::RequestBuilder,
@@ -241,7 +242,7 @@ pub(super) fn start(text: &str) -> String {
     text.trim().chars().take(EXCERPT_CHARS).collect()
 }
 
-/// The largest count of an InfluxQL answer; 0 where nothing matched.
+/// The largest count of an InfluxQL answer; 0 if nothing matched.
 pub(super) fn influx1_count(text: &str) -> Option<u64> {
     let answer: Json = serde_json::from_str(text).ok()?;
     let result = answer.get("results")?.get(0)?;
@@ -253,7 +254,7 @@ pub(super) fn influx1_count(text: &str) -> Option<u64> {
     row.iter().skip(1).filter_map(Json::as_u64).max()
 }
 
-/// The largest `_value` of an annotated CSV answer; 0 where nothing matched.
+/// The largest `_value` of an annotated CSV answer; 0 if nothing matched.
 pub(super) fn influx2_count(text: &str) -> Option<u64> {
     let mut largest = 0;
     let mut column = None;

@@ -1,4 +1,4 @@
-//! The judgement, and what stores answer.
+//! The verification, and the answers of stores.
 
 use super::{
     ledger::{Messages, Points},
@@ -71,7 +71,7 @@ fn a_ledger_that_does_not_add_up_is_told() {
     assert!(found.problems[0].starts_with("the equation of points fails"));
 }
 
-/// Counters start at 0 with the process: after a restart they prove nothing by themselves.
+/// Counters start at 0 with the process: after a restart they prove nothing.
 #[test]
 fn an_appliance_that_was_started_anew_is_not_judged_by_its_counters() {
     let mut found = Verification::default();

@@ -1,4 +1,4 @@
-//! The judgement.
+//! The result of a verification.
 
 use std::io::{self, Write};
 
@@ -6,30 +6,30 @@ use serde::Serialize;
 
 use super::Stats;
 
-/// What a run claims.
+/// The results of a run that are verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claim {
     /// Messages that were acknowledged, each of which is one point.
     pub(crate) acknowledged: u64,
-    /// Connections broke, so the appliance may have been started anew.
+    /// Connections broke, so the appliance may have restarted.
     pub(crate) interrupted: bool,
 }
 
-/// What verification found.
+/// The result of a verification.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Verification {
     pub(crate) acknowledged: u64,
-    /// Of the appliance, since the run began.
+    /// Counted by the appliance since the run began.
     pub(crate) received: Option<u64>,
     pub(crate) stored: Option<u64>,
-    /// Of the store, over the run's vehicles and times.
+    /// Counted by the store, over the run's vehicles and times.
     pub(crate) in_store: Option<u64>,
-    /// What does not add up, in sentences; empty: all that was acknowledged is stored.
+    /// The contradictions, in sentences; empty: all acknowledged messages are stored.
     pub(crate) problems: Vec<String>,
 }
 
 impl Verification {
-    /// The first thing that does not add up.
+    /// The first contradiction.
     pub(crate) fn problem(&self) -> Option<&str> {
         self.problems.first().map(String::as_str)
     }
@@ -69,7 +69,8 @@ impl Verification {
             || after.points.recovered != before.points.recovered;
         let enough = before.messages.received.saturating_add(claim.acknowledged);
         if began_anew || (claim.interrupted && after.messages.received < enough) {
-            // Counters start at 0 with the process, so a difference says nothing; the store may.
+            // Counters start at 0 with the process, so a difference has no meaning; the store may
+            // still answer.
             return;
         }
         let received = after.messages.received - before.messages.received;
@@ -97,7 +98,7 @@ impl Verification {
         }
     }
 
-    /// Compares what the store counts with the claim.
+    /// Compares the store's count with the claim.
     pub(super) fn judge_store(&mut self, counted: u64, claim: Claim) {
         self.in_store = Some(counted);
         if counted < claim.acknowledged {

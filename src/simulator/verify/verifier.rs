@@ -1,4 +1,4 @@
-//! Asking before the run and after it.
+//! Queries before the run and after it.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -8,25 +8,25 @@ use crate::{
     simulator::shape::read_text,
 };
 
-/// Answers of the appliance and of a store.
+/// Timeout for answers of the appliance and of a store.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
-/// The appliance is asked so often while it has not stored everything.
+/// The interval of queries while the appliance has not stored everything.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
-/// Whom to ask.
+/// The servers to query.
 #[derive(Clone, Debug)]
 pub(crate) struct VerifyOptions {
     /// The appliance's address.
     pub(crate) appliance: Option<String>,
-    /// The address of the store itself; without it the appliance is asked to count.
+    /// The address of the store itself; without it the appliance does the count.
     pub(crate) store: Option<String>,
     /// The file that holds the store's token.
     pub(crate) token_file: Option<PathBuf>,
-    /// How long the appliance may take to have stored everything.
+    /// The maximum wait until the appliance has stored everything.
     pub(crate) wait: Duration,
 }
 
-/// Asks whether all that was acknowledged is stored.
+/// Verifies that all acknowledged messages are stored.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     client: reqwest::Client,
@@ -69,7 +69,8 @@ impl Verifier {
         }
     }
 
-    /// Waits until the appliance has nothing left to store, and judges; `None` if nobody is asked.
+    /// Waits until the appliance has nothing left to store, and verifies; `None` if there is no
+    /// server to query.
     pub(crate) async fn after(
         &self,
         claim: Claim,
@@ -96,7 +97,7 @@ impl Verifier {
         if let Some(question) = &self.store {
             let token = self.token.as_deref();
             let mut counted = question.count(&self.client, token, asked).await?;
-            // Without an appliance to ask, the store itself has to be waited for.
+            // Without an appliance, the wait is for the store itself.
             while counted < claim.acknowledged && clock.monotonic() < deadline {
                 tokio::time::sleep(ASK_EVERY).await;
                 counted = question.count(&self.client, token, asked).await?;
