@@ -1,4 +1,4 @@
-//! An answer as JSON or CSV, written as its rows come.
+//! An answer as JSON or CSV, streamed as its rows arrive.
 
 use std::{io, num::NonZeroI64};
 
@@ -24,7 +24,7 @@ enum Format {
     Csv,
 }
 
-/// How an answer is written.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {
     format: Format,
@@ -48,13 +48,13 @@ impl Style {
         Ok(Self { format: format.unwrap_or(Format::Json), epoch })
     }
 
-    /// The unit of times, also of those in the question.
+    /// The unit of times, also of those in the query.
     pub(super) fn epoch(self) -> EpochUnit {
         self.epoch
     }
 }
 
-/// Waits for the first part, which decides the status; the rest is written as it comes.
+/// Waits for the first part, which decides the status; the rest is streamed.
 pub(super) async fn respond(mut answer: Answer, style: Style) -> Result<Response, ApiError> {
     let first = answer.parts.recv().await.unwrap_or_else(|| Err(cut_off()));
     let first = first.map_err(QueryError::Store)?;

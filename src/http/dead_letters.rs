@@ -1,5 +1,4 @@
-//! `/api/v1/dead-letters`: what was set aside, in pages or one by one; on its way again; away with
-//! it.
+//! `/api/v1/dead-letters`: lists dead letters in pages, shows one, replays or deletes them.
 
 use std::str::FromStr;
 
@@ -33,12 +32,12 @@ pub(super) const KNOWN_OF_DELETE: &[&str] =
 pub(super) const KNOWN_OF_SUMMARY: &[&str] =
     &["cause", "vehicle", "mapping", "from", "to", "id", "limit"];
 
-/// Vehicles that a summary names of each cause, unless said.
+/// Vehicles that a summary names per cause by default.
 pub(super) const VEHICLES: usize = 10;
 
-/// Letters of a page unless said.
+/// Letters of a page by default.
 pub(super) const LIMIT: usize = 100;
-/// Letters of a page, at most: a letter may be as large as a message and half of it again.
+/// Letters of a page, at most: a letter may be 1.5 times as large as a message.
 pub(super) const LIMIT_MAX: usize = 1000;
 
 pub(super) async fn list(State(state): State<HttpState>, uri: Uri) -> Result<Response, ApiError> {
@@ -90,7 +89,7 @@ pub(super) async fn delete(
     Ok(Json(json!({ "count": count })))
 }
 
-/// The members of a request to replay: those of a filter, as texts or lists of texts.
+/// The members of a replay request: those of a filter, as strings or lists of strings.
 pub(super) const KNOWN_OF_REPLAY: &[&str] =
     &["cause", "vehicle", "mapping", "from", "to", "id", "all", "limit", "after"];
 
@@ -114,7 +113,7 @@ pub(super) async fn replay(
     Ok(Json(json!({ "count": count, "failed": failed, "after": after })))
 }
 
-/// All letters are meant only where that is said.
+/// All letters are only selected if the request says so explicitly.
 fn says_which(filter: &LetterFilter, all: bool) -> Result<(), ApiError> {
     let message = match (filter.is_all(), all) {
         (true, false) => "nothing says which dead letters; `all=true` means all of them",
@@ -129,17 +128,17 @@ fn limit(parameters: &mut Parameters) -> Result<Option<usize>, ApiError> {
     parameters.parsed("limit", &format!("a number from 1 to {LIMIT_MAX}"), within)
 }
 
-/// Where a list goes on.
+/// Where a list continues.
 fn after(parameters: &mut Parameters) -> Result<LetterMark, ApiError> {
     let after = parameters.one("after")?;
     let after = after.map(|after| from_after(&after).ok_or(QuestionError::AfterInvalid));
     Ok(after.transpose().map_err(QueryError::Question)?.unwrap_or_default())
 }
 
-/// Each name may come several times: any of its values is meant. An empty one is refused, because
-/// what was left out by mistake must not mean all.
+/// Each name may occur several times and then matches any of its values. An empty value is refused,
+/// because a value left out by mistake must not select all letters.
 fn filter(parameters: &mut Parameters, now: UnixNanos) -> Result<LetterFilter, ApiError> {
-    // A letter's own time is told in nanoseconds, so a number is one of these.
+    // The API shows a letter's time in nanoseconds, so a number is such a time.
     let moment = |text: &str| match text.parse() {
         Ok(number) => query::nanos(number),
         Err(_) => query::moment(text, now, None),

@@ -123,30 +123,30 @@ words! {
 /// Why a request failed. The codes are stable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// No such path. The operator looks at the API's description.
+    /// No such path. The operator reads the API's description.
     #[error("there is nothing at {path}")]
     NotFound {
-        /// As asked for.
+        /// As requested.
         path: String,
     },
     /// The path exists, but not for this method.
     #[error("{path} cannot be asked with {method}")]
     MethodNotAllowed {
-        /// As asked for.
+        /// As requested.
         path: String,
-        /// As asked with.
+        /// As requested.
         method: Method,
     },
     /// The caller is not authorised.
     #[error(transparent)]
     Refused(Refused),
-    /// No answer within `http.request-timeout`. The operator asks for less, or raises it.
+    /// No answer within `http.request-timeout`. The operator requests less, or raises it.
     #[error("no answer within {limit_ms} ms")]
     TimedOut {
         /// The bound, in milliseconds.
         limit_ms: u64,
     },
-    /// A parameter or a member of the body is unknown, missing or no value of its kind. The
+    /// A parameter or a member of the body is unknown, missing or not a value of its kind. The
     /// operator corrects it.
     #[error("{message}")]
     ParameterInvalid {
@@ -158,41 +158,41 @@ pub enum ApiError {
     /// The body is larger than `http.body-bytes-max`, or incomplete.
     #[error("the body cannot be read: {reason}")]
     BodyUnread {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The status that the library gives it.
+        /// The status from the library.
         status: StatusCode,
     },
-    /// Neither a session nor the store, within the range, knows the vehicle.
+    /// The vehicle has no session, and the store has no point of it within the range.
     #[error("nothing is known of vehicle `{vehicle}`")]
     VehicleUnknown {
-        /// As asked for.
+        /// As requested.
         vehicle: String,
     },
     /// No session has the client identifier. The operator lists them.
     #[error("no session has the client identifier `{client_id}`")]
     SessionUnknown {
-        /// As asked for.
+        /// As requested.
         client_id: String,
     },
-    /// Several users have a session of the client identifier. The operator says whose.
+    /// Several users have a session with the client identifier. The operator names the user.
     #[error("several users have a session `{client_id}`: name one of them with `user`")]
     SessionAmbiguous {
-        /// As asked for.
+        /// As requested.
         client_id: String,
         /// The users who have one; `None`: an anonymous client.
         users: Vec<Option<String>>,
     },
-    /// There is no such dead letter: it was never there, or was removed.
+    /// There is no such dead letter: it never existed, or was removed.
     #[error("there is no dead letter `{id}`")]
     DeadLetterUnknown {
-        /// As asked for.
+        /// As requested.
         id: String,
     },
-    /// The dead-letter log fails. The operator looks at the disk.
+    /// The dead-letter log fails. The operator checks the disk.
     #[error(transparent)]
     DeadLetters(LettersError),
-    /// The workers of the vehicle edge are stalled. The operator asks again.
+    /// The workers of the vehicle edge are stalled. The operator retries.
     #[error(transparent)]
     EdgeTimeout(EdgeTimeout),
     /// A command was not sent, found or cancelled.
@@ -209,7 +209,7 @@ impl ApiError {
         Self::BodyUnread { reason: error.body_text(), status: error.status() }
     }
 
-    /// The stable word for programs.
+    /// The stable code for programs.
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {

@@ -115,7 +115,7 @@ impl Guard {
             if caller.name().is_none() && !self.is_our_host(request) {
                 return Err(Refused::Host);
             }
-            // What a page of somebody else can send without being asked for leave is no JSON.
+            // A foreign page can only send JSON after a CORS preflight request.
             let has_body = request.method() != Method::DELETE;
             if has_body && !is_json(request.headers()) {
                 return Err(Refused::ContentType);

@@ -1,5 +1,5 @@
 //! `GET /api/v1/measurements`, `/measurements/{m}/fields` and `/measurements/{m}/tags`: what can be
-//! asked, as mappings and store know it.
+//! queried, from the mappings and the store.
 
 use axum::{
     Json,
@@ -77,7 +77,7 @@ pub(super) async fn tags(
     Ok(Json(json!({ "tags": tags })))
 }
 
-/// First and last, in words.
+/// The first and the last time, as text.
 fn told(seen: Option<Seen>) -> [Option<String>; 2] {
     let (first, last) = seen.unzip();
     [first, last].map(|at| at.map(|at| at.to_string()))

@@ -41,19 +41,19 @@
 //! has reached the store by then, and a vehicle not seen since the start is found if the store has
 //! it. An answer is either whole or an error.
 //!
-//! The server runs on the control runtime, never on an MQTT worker, and holds handles only: the
-//! health board, the metrics, the query engine, the presence of vehicles, the way to their
+//! The server runs on the control runtime, never on an MQTT worker, and holds only handles: the
+//! health board, the metrics, the query engine, the presence of vehicles, the access to their
 //! sessions. Errors have one shape ([`ApiError`]).
 //!
 //! # Access
-//! If `auth.tokens` names a file, every path below `/api/v1` needs a bearer token, whose role says
-//! what it may do and whose vehicles what it may see (`guard`); a handler of vehicles checks its
+//! If `auth.tokens` names a file, every path below `/api/v1` needs a bearer token; its role defines
+//! what it may do, and its vehicles what it may see (`guard`). A handler of vehicles checks its
 //! [`Caller`](crate::auth::Caller). Without tokens, a request that changes something must name this
 //! server as its host, so that no foreign web page can make a browser send it.
 //!
-//! Bounds: the head of a request in bytes and time, its body in bytes, the answer in time, the
-//! connections at once; each is an [`Options`] field. HT-1: a request past a bound gets its error
-//! status or its connection is closed; it never holds memory or a task without end.
+//! Limits: bytes and time of a request's head, bytes of its body, time of the answer, concurrent
+//! connections; each is an [`Options`] field. HT-1: a request beyond a limit gets its error status
+//! or its connection is closed; it never holds memory or a task forever.
 //!
 //! Why not `axum::serve`: it has no bound on the time and size of a request's head, nor on the
 //! number of connections.

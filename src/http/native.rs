@@ -1,4 +1,4 @@
-//! `POST /api/v1/query`: a question in one of the store's own languages.
+//! `POST /api/v1/query`: a query in one of the store's own languages.
 
 use axum::{
     body::Bytes,
@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) const KNOWN: &[&str] = &["format", "epoch"];
 
-/// Parameters of one question: each is looked for by its name.
+/// The maximum parameters of one query: each is searched by its name.
 const PARAMS_MAX: usize = 1000;
 
 const MEMBERS: &[&str] = &["language", "text", "params"];

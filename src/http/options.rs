@@ -7,21 +7,21 @@ use std::{net::SocketAddr, time::Duration};
 pub struct Options {
     /// Where to listen; port 0 takes any free one. Default: `127.0.0.1:8080`.
     pub listen: SocketAddr,
-    /// Names under which it is reached, besides addresses and loopback names. Default: none.
+    /// Host names of the server, besides addresses and loopback names. Default: none.
     pub hosts: Vec<String>,
-    /// From accepting a connection, or the last answer on it, to a whole head. Default: 10 s.
+    /// From accepting a connection, or its last answer, to a complete head. Default: 10 s.
     pub header_timeout: Duration,
     /// From a request's head to its answer. Default: 30 s.
     pub request_timeout: Duration,
-    /// Bytes of a request's head. Default: 16 KiB. Minimum: 8 KiB, which the library reads at once.
+    /// Bytes of a request's head. Default: 16 KiB. Minimum: 8 KiB, the read size of the library.
     pub header_bytes_max: usize,
     /// Bytes of a request's body. Default: 1 MiB.
     pub body_bytes_max: usize,
-    /// Connections at once. One more replaces the longest silent one, or waits in the kernel's
-    /// queue if none is silent. Default: 1024.
+    /// Concurrent connections. A further one replaces the longest silent one, or waits in the
+    /// kernel's queue if none is silent. Default: 1024.
     pub connections_max: usize,
-    /// Peers that connected a second ago and have sent no whole request; past it the longest silent
-    /// one is closed. Default: 512.
+    /// Peers that connected at least a second ago and have not sent a complete request; beyond this
+    /// number the longest silent one is closed. Default: 512.
     pub silent_max: usize,
     /// The same for one address. Default: 256.
     pub silent_per_address_max: usize,

@@ -1,7 +1,7 @@
-//! `/api/v1/pushes` and what belongs to it.
+//! `/api/v1/pushes` and related paths.
 //!
-//! A token that is limited to vehicles asks portable questions only, its rows of other vehicles are
-//! left out (`not-allowed`), and it sees its own pushes only.
+//! A token that is limited to vehicles can only use portable queries; rows of other vehicles are
+//! left out (`not-allowed`), and it only sees its own pushes.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub(super) const KNOWN_OF_LIST: &[&str] = &["limit", "after"];
-/// The filters of commands, but for that of the push.
+/// The filters of commands, except that of the push.
 pub(super) const KNOWN_OF_COMMANDS: &[&str] = &["vehicle", "state", "name", "limit", "after"];
 
 type PushPath = Result<Path<String>, PathRejection>;
@@ -44,7 +44,7 @@ pub(super) async fn send(
     let members = json_object(&body.map_err(ApiError::body_unread)?)?;
     let request: PushRequest = serde_json::from_value(Value::Object(members)).map_err(|error| {
         let message = error.to_string();
-        // `unknown field `x`, expected …`: which member it is stands in the message.
+        // `unknown field `x`, expected …`: the message contains the member's name.
         let member = message.split('`').nth(1).unwrap_or("body").to_owned();
         invalid(&member, message)
     })?;
@@ -77,7 +77,7 @@ pub(super) async fn list(
     Ok(paging.answer("pushes", &page, PushRecord::json, PushRecord::seq))
 }
 
-/// A push's id out of a text.
+/// Parses the id of a push.
 pub(super) fn id(text: &str) -> Result<CommandId, ApiError> {
     let unknown = |_| ApiError::Command(CommandError::PushUnknown { id: text.to_owned() });
     text.parse().map_err(unknown)
@@ -96,7 +96,7 @@ async fn its_own(
     found.filter(is_its).map(|push| (id, push)).ok_or_else(|| Refused::PushUnknown(id).into())
 }
 
-/// A push of a path that takes no parameters, which the caller may see.
+/// A push from a path without parameters, which the caller may see.
 pub(super) struct Found {
     id: CommandId,
     record: PushRecord,

@@ -21,10 +21,10 @@ pub enum Refused {
     /// Its token is limited to vehicles, and the request concerns the whole fleet.
     #[error("the token is limited to vehicles, and this is of the whole fleet")]
     Fleet,
-    /// Its token is limited to other vehicles.
+    /// The token is limited to other vehicles.
     #[error("the token is not for vehicle `{vehicle}`")]
     Vehicle {
-        /// As asked for.
+        /// As requested.
         vehicle: String,
     },
     /// Its token is limited to vehicles, and the request names none.
@@ -33,13 +33,13 @@ pub enum Refused {
     /// No token is required, and the request names another host.
     #[error("the Host is not one of this server's: add it to http.hosts, or set auth.tokens")]
     Host,
-    /// It changes something, and is not JSON.
+    /// The request changes something, and is not JSON.
     #[error("a request that changes something needs `Content-Type: application/json`")]
     ContentType,
 }
 
 impl Refused {
-    /// A word for metrics.
+    /// A label value for metrics.
     #[must_use]
     pub const fn cause(&self) -> &'static str {
         match self {

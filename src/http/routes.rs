@@ -40,7 +40,7 @@ pub struct HttpState {
     pub catalog: Arc<ArcSwap<Catalog>>,
     /// The presence of vehicles.
     pub presence: Arc<Presence>,
-    /// The way to their sessions.
+    /// The access to their sessions.
     pub sessions: Arc<dyn Sessions>,
     /// Lists and ends sessions.
     pub board: Arc<dyn SessionAdmin>,

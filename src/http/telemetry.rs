@@ -24,7 +24,7 @@ pub(super) const KNOWN: &[&str] = &[
 /// The prefix of a filter on a tag; the rest is the tag's name.
 const TAG: &str = "tag.";
 
-/// How far back a range without `from` reaches.
+/// The range without `from`.
 pub(super) const FROM: &str = "-1h";
 
 pub(super) async fn ask(

@@ -1,4 +1,4 @@
-//! Why a command is not sent, found or taken back.
+//! Why a command is not sent, found or cancelled.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,43 +8,43 @@ use crate::{
     http::{ApiError, Code},
 };
 
-/// Why a request about commands was not answered as it hoped.
+/// Why a request about commands failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// It cannot be asked for like this. The operator corrects it.
+    /// The request is invalid. The operator corrects it.
     #[error(transparent)]
     Request(RequestError),
-    /// It is not created, or not taken back.
+    /// The command is not created, or not cancelled.
     #[error(transparent)]
     Refused(Refused),
     /// A push would reach more vehicles than its guard allows. The operator looks at a dry run.
     #[error("{message}")]
     Guard {
-        /// What to tell the operator.
+        /// The message for the operator.
         message: String,
         /// How many it would reach.
         targeted: u64,
-        /// How many it may.
+        /// The maximum.
         max: u64,
-        /// How many vehicles are known, where the bound is a share of them.
+        /// How many vehicles are known, if the maximum is a share of them.
         known: Option<u64>,
     },
-    /// There is no such push, or not any more.
+    /// There is no such push, or no longer.
     #[error("there is no push `{id}`")]
     PushUnknown {
-        /// As asked for.
+        /// As requested.
         id: String,
     },
-    /// There is no such command, or not any more.
+    /// There is no such command, or no longer.
     #[error("there is no command `{id}`")]
     Unknown {
-        /// As asked for.
+        /// As requested.
         id: String,
     },
-    /// The file of commands cannot be read. The operator looks at the disk.
+    /// The file of commands cannot be read. The operator checks the disk.
     #[error("{reason}")]
     Failed {
-        /// What SQLite said.
+        /// The error of SQLite.
         reason: String,
     },
 }

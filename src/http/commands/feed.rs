@@ -22,9 +22,9 @@ use crate::{
 pub(in crate::http) const KNOWN_OF_FEED: &[&str] = &["after", "limit"];
 pub(in crate::http) const KNOWN_OF_AUDIT: &[&str] = &["after", "limit"];
 
-/// Changes of a page, at most, and of one read of a stream.
+/// The maximum of changes of a page, and of one read of a stream.
 pub(in crate::http) const FEED_MAX: usize = 1000;
-/// How often a stream without news says that it is alive.
+/// The interval of keep-alives on a stream without changes.
 const ALIVE: Duration = Duration::from_secs(15);
 
 pub(in crate::http) async fn feed(
@@ -53,7 +53,7 @@ pub(in crate::http) async fn feed(
     Ok(Json(json!({ "events": events, "after": after.to_string() })).into_response())
 }
 
-/// Server-sent events, without end.
+/// Endless server-sent events.
 fn stream_from(downlink: Downlink, changes: watch::Receiver<i64>, after: i64) -> Response {
     let body =
         stream::unfold((downlink, changes, after), |(downlink, mut changes, after)| async move {

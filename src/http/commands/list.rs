@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::http) const KNOWN_OF_LIST: &[&str] =
     &["vehicle", "state", "name", "push", "limit", "after"];
 
-/// Commands of a page unless said.
+/// Commands of a page by default.
 pub(in crate::http) const LIMIT: usize = 100;
 /// Commands of a page, at most.
 pub(in crate::http) const LIMIT_MAX: usize = 1000;
@@ -40,7 +40,7 @@ pub(in crate::http) async fn list(
     page_of(&state, &caller, parameters, push).await
 }
 
-/// A page of commands; of one push, where one is named.
+/// A page of commands; of one push, if it is named.
 pub(in crate::http) async fn page_of(
     state: &HttpState,
     caller: &Caller,
@@ -65,7 +65,7 @@ pub(in crate::http) async fn page_of(
     Ok(paging.answer("commands", &page, Record::json, |last| last.seq))
 }
 
-/// What part of a list that is ordered by a number is asked for: `limit` and `after`.
+/// The requested part of a list that is ordered by a number: `limit` and `after`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Paging {
     pub(in crate::http) after: Option<i64>,
@@ -79,12 +79,12 @@ impl Paging {
         Ok(Self { after, limit })
     }
 
-    /// How many to fetch: one more than is answered tells that there are more.
+    /// How many to fetch: one more than the page, which shows whether there are more.
     pub(in crate::http) fn wanted(self) -> usize {
         self.limit + 1
     }
 
-    /// The page with its list's name, out of as many as were wanted.
+    /// The page under its list's name; `found` may have one entry more than the page.
     pub(in crate::http) fn answer<T>(
         self,
         name: &str,

@@ -1,4 +1,4 @@
-//! `/api/v1/commands` and what belongs to it: send, follow, take back; the feed; the audit.
+//! `/api/v1/commands` and related paths: send, follow, cancel; the feed; the audit.
 
 mod error;
 mod feed;

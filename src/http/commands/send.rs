@@ -24,11 +24,11 @@ use crate::{
 
 pub(in crate::http) const KNOWN_OF_SEND: &[&str] = &["wait"];
 
-/// How long an answer may wait for the command's end.
+/// The maximum time for which an answer waits for the command's end.
 pub(in crate::http) const WAIT_MAX: Duration = Duration::from_secs(25);
-/// Vehicles of one request.
+/// The maximum of vehicles of one request.
 pub(in crate::http) const VEHICLES_MAX: usize = 100_000;
-/// Commands that are made durable together; more would hold up everybody else's.
+/// Commands that are made durable together; more would delay the commands of other requests.
 const TOGETHER: usize = 1000;
 
 pub(in crate::http) async fn send(
@@ -53,7 +53,7 @@ pub(in crate::http) async fn send(
         && !record.has_ended()
     {
         let id = record.request.id;
-        // What is told then is how far it is, whether or not that is its end.
+        // The answer contains the current state, final or not.
         drop(tokio::time::timeout(wait, state.downlink.ended(id)).await);
         record = state.downlink.command(id).await?.unwrap_or(record);
     }
@@ -94,7 +94,7 @@ pub(in crate::http) async fn send_many(
                 Err(RequestError::Member { member, message }) if member == "vehicle" => {
                     errors.push(Some(ApiError::from(RequestError::Member { member, message })));
                 }
-                // It is wrong for all of them.
+                // The error applies to all of them.
                 Err(error) => return Err(error.into()),
             }
         }
@@ -113,16 +113,17 @@ pub(in crate::http) async fn send_many(
     Ok((StatusCode::ACCEPTED, Json(json!({ "commands": told }))).into_response())
 }
 
-/// Who asks, for the audit.
+/// The caller, for the audit.
 pub(in crate::http) fn who(caller: &Caller) -> Arc<str> {
     caller.name().unwrap_or("anonymous").into()
 }
 
-/// A token that is limited to vehicles sends no raw command: its topic may be anybody's.
+/// A token that is limited to vehicles cannot send a raw command, whose topic may belong to any
+/// vehicle.
 fn ask(members: Map<String, Value>, caller: &Caller) -> Result<CommandRequest, ApiError> {
     let ask: CommandRequest = serde_json::from_value(Value::Object(members)).map_err(|error| {
         let message = error.to_string();
-        // `unknown field `x`, expected …`: which member it is stands in the message.
+        // `unknown field `x`, expected …`: the message contains the member's name.
         let member = message.split('`').nth(1).unwrap_or("body").to_owned();
         invalid(&member, message)
     })?;

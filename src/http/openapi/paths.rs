@@ -10,7 +10,7 @@ use crate::{
     telemetry::Exposition,
 };
 
-/// The parameter that asks for the next page.
+/// The parameter for the next page.
 pub(super) const AFTER: &str = "The `after` of the previous page.";
 
 /// One method of one path.

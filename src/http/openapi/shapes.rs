@@ -328,7 +328,7 @@ pub(super) fn after() -> Value {
     })
 }
 
-/// One of a closed list.
+/// A value of a closed list.
 fn constant(name: &str, about: &str) -> Value {
     json!({ "const": name, "description": about })
 }

@@ -1,5 +1,5 @@
-//! The description against itself and against the router. Answers are held against it where they
-//! are asked for, in the tests of the room.
+//! The description is checked for consistency and against the router. Answers are compared with it
+//! in the tests of the HTTP server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +101,7 @@ fn each_parameter_that_a_handler_knows_is_described_and_no_other() {
                 .collect();
             let mut known: BTreeSet<&str> =
                 known.get(id).copied().unwrap_or_default().iter().copied().collect();
-            // Any name may stand behind the dot.
+            // Any name may follow the dot.
             known.extend((id == "getTelemetry").then_some("tag.NAME"));
             assert_eq!(described, known, "{id}");
         }

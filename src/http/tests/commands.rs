@@ -1,4 +1,4 @@
-//! `/api/v1/commands` against a file of its own, with no vehicle there.
+//! `/api/v1/commands` with its own file of commands, and without connected vehicles.
 #![expect(clippy::disallowed_methods, reason = "schemas are files that the test writes")]
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -20,7 +20,7 @@ use crate::{
     telemetry::{Critical, HealthBoard, Metrics},
 };
 
-/// Nobody is connected.
+/// No vehicle is connected.
 #[derive(Debug)]
 struct Empty;
 
@@ -143,7 +143,7 @@ async fn a_command_is_accepted_listed_followed_and_taken_back() {
     );
     let payload: Json = serde_json::from_slice(&payload.expect("base64")).expect("JSON");
     assert_eq!(payload, json!({ "id": id, "limit_percent": 60 }));
-    // Tesla's notes: 200 was taken for executed. Waiting changes nothing of that.
+    // Tesla's notes: clients took 200 for executed. Waiting does not change that.
     let (status, raw) = post(
         edge.address,
         &format!("{path}?wait=20ms"),
@@ -238,7 +238,7 @@ async fn a_list_of_vehicles_is_answered_in_its_order_with_an_error_for_each_that
     assert_eq!(post(edge.address, "/api/v1/commands", &wrong).await.0, 400);
 }
 
-/// The same key twice: the first command is answered; with other content 409.
+/// The same key twice: the answer is the first command; with different content 409.
 #[tokio::test]
 async fn an_idempotency_key_makes_one_command() {
     let edge = edge(|_| {}).await;

@@ -41,7 +41,7 @@ pub(super) struct Edge {
     _commands: super::commands::CommandRoom,
 }
 
-/// Sessions that tell what stands here, by vehicle.
+/// Sessions with these answers, by vehicle.
 #[derive(Debug, Default)]
 struct Script {
     told: Mutex<BTreeMap<String, SessionAnswer>>,
@@ -64,7 +64,7 @@ impl Sessions for Script {
     }
 }
 
-/// What the query engine and the routes read types from.
+/// The types for the query engine and the routes.
 fn catalog() -> Arc<ArcSwap<Catalog>> {
     let mut catalog = Catalog::default();
     let measurement = Measurement {
@@ -76,7 +76,7 @@ fn catalog() -> Arc<ArcSwap<Catalog>> {
     Arc::new(ArcSwap::from_pointee(catalog))
 }
 
-/// A query engine whose store is away.
+/// A query engine with an unavailable store.
 fn queries(
     metrics: &Arc<Metrics>,
     clock: &Arc<dyn Clock>,
@@ -98,7 +98,7 @@ fn queries(
     })
 }
 
-/// Who may ask: everybody.
+/// Access for every caller.
 fn access() -> Arc<Access> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let metrics = Arc::new(Metrics::new(HealthBoard::default()));
@@ -229,7 +229,7 @@ async fn a_head_that_is_too_large_or_too_slow_ends_the_connection() {
     let long = "a".repeat(32 * 1024);
     let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n");
     let mut stream = TcpStream::connect(edge.address).await.unwrap();
-    // The server may close before all of it is sent.
+    // The server may close before everything is sent.
     let sent = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer).await;
@@ -265,7 +265,7 @@ async fn half_sent_requests_do_not_keep_an_operator_out() {
         peer.write_all(b"GET /healthz HT").await.unwrap();
         half.push(peer);
     }
-    // At once, while they are all young and fill every place, and once they count as silent.
+    // At once, while all are young and every place is used, and when they count as silent.
     for pause in [Duration::ZERO, Duration::from_millis(1600)] {
         tokio::time::sleep(pause).await;
         let answer = tokio::time::timeout(Duration::from_secs(5), get(edge.address, "/healthz"));
@@ -274,7 +274,7 @@ async fn half_sent_requests_do_not_keep_an_operator_out() {
     }
     let closed = edge.metrics.http_closed_silent_connections.get();
     assert!(closed >= 100, "of 120 of one address 20 may stay: {closed}");
-    // The newest is one of those that stay.
+    // The newest connection is one of those that stay.
     let mut newest = half.pop().unwrap();
     newest.write_all(b"TP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
@@ -384,7 +384,7 @@ async fn a_native_question_is_read_strictly_and_only_reads() {
     }
 }
 
-/// Makes a vehicle present, with a session that tells its last line.
+/// Makes a vehicle present, with a session that returns its last line.
 fn drive(edge: &Edge, vin: &str, line: &str) {
     edge.presence.enter(vin, SessionId { worker: 0, number: 0 }, UnixNanos(0));
     let facts = SessionFacts {
@@ -457,7 +457,7 @@ async fn a_wrong_question_about_vehicles_says_what_is_wrong_with_it() {
         ("/vehicles?connected=maybe", "400", "expected true or false"),
         ("/vehicles?after=%25", "400", r#""code":"after-invalid""#),
         ("/vehicles/A?from=yesterday", "400", r#""details":{"parameter":"from"}"#),
-        // Whether it is unknown is for the store to say, and the store is away.
+        // Only the store knows whether it is unknown, and the store is unavailable.
         ("/vehicles/A", "503", r#""code":"store-unavailable""#),
     ] {
         let answer = get(edge.address, &format!("/api/v1{path}")).await;
@@ -466,7 +466,8 @@ async fn a_wrong_question_about_vehicles_says_what_is_wrong_with_it() {
     }
 }
 
-/// What breaks the description: members that are not described, or are missing, or of another type.
+/// Deviations from the description: members that are not described, are missing, or have another
+/// type.
 fn mismatches(document: &Json, schema: &Json, value: &Json, at: &str, wrong: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         let schema = document.pointer(reference.trim_start_matches('#')).unwrap();
@@ -516,7 +517,7 @@ async fn answers_are_what_the_description_says() {
     let edge = edge(|_| {}).await;
     edge.health.cell("store", Critical::No).set(Health::Waiting("away".to_owned()));
     drive(&edge, "A", "telemetry,vin=A soc=5.5,mode=\"eco\" 4000000000\n");
-    // Rows are streamed, these in one chunk: its length stands around them.
+    // Rows are streamed, here in one chunk: its length surrounds them.
     let json = |answer: &str| -> Json {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         serde_json::from_str(&body[body.find('{').unwrap()..=body.rfind('}').unwrap()]).unwrap()
@@ -529,7 +530,7 @@ async fn answers_are_what_the_description_says() {
         ("/api/v1/stats", "/api/v1/stats"),
         ("/api/v1/vehicles", "/api/v1/vehicles"),
         ("/api/v1/vehicles/A", "/api/v1/vehicles/{vin}"),
-        // The store is away.
+        // The store is unavailable.
         ("/api/v1/vehicles/B", "/api/v1/vehicles/{vin}"),
         ("/api/v1/telemetry/telemetri", "/api/v1/telemetry/{measurement}"),
         ("/api/v1/dead-letters", "/api/v1/dead-letters"),
@@ -542,7 +543,7 @@ async fn answers_are_what_the_description_says() {
         ("/api/v1/sessions/one", "/api/v1/sessions/{client-id}"),
         ("/api/v1/sessions/twice", "/api/v1/sessions/{client-id}"),
         ("/api/v1/sessions/nobody", "/api/v1/sessions/{client-id}"),
-        // Without any window no store is asked.
+        // Without any window the store is not queried.
         ("/api/v1/telemetry/telemetry?from=1&to=1&epoch=ns", "/api/v1/telemetry/{measurement}"),
     ] {
         let answer = get(edge.address, path).await;
@@ -559,7 +560,7 @@ async fn answers_are_what_the_description_says() {
         mismatches(&document, schema, &json(&answer), path, &mut told);
     }
     assert_eq!(told, Vec::<String>::new());
-    // A check that finds nothing proves nothing.
+    // The check itself must find errors.
     let wrong = serde_json::json!({"error": {"code": "no-such-code", "message": 1, "more": null}});
     let schema = serde_json::json!({"$ref": "#/components/schemas/Error"});
     mismatches(&document, &schema, &wrong, "", &mut told);

@@ -1,4 +1,4 @@
-//! `/api/v1/dead-letters` against a keeper that holds two letters.
+//! `/api/v1/dead-letters` with a keeper that holds two letters.
 
 use std::sync::{
     Mutex,
@@ -24,7 +24,7 @@ const LETTERS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Holds two letters and remembers what was asked for.
+/// Holds two letters and remembers the requests.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     removed: AtomicU64,

@@ -1,4 +1,4 @@
-//! `/api/v1/sessions` against a board that holds four sessions.
+//! `/api/v1/sessions` with a board that holds four sessions.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use crate::model::{
     SessionView, SubscriptionView, UnixNanos,
 };
 
-/// Holds sessions, and does what it is asked for; it knows no vehicle and searches in nothing.
+/// Holds sessions, and executes requests; it knows no vehicles and does not support search.
 #[derive(Debug)]
 pub(super) struct Board(Mutex<Vec<SessionView>>);
 
