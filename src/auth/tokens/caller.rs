@@ -22,7 +22,7 @@ impl Role {
     /// In ascending order.
     pub const ALL: [Self; 3] = [Self::Read, Self::Command, Self::Admin];
 
-    /// As it stands in a file.
+    /// As written in a file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl TokenFault {
 /// The caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The token's name; `None` where none is asked for.
+    /// The token's name; `None` if no token is required.
     name: Option<Arc<str>>,
     role: Role,
     /// Those that it may see and address; `None`: all.
@@ -88,7 +88,7 @@ impl Caller {
         Self { name: Some(name), role, vehicles, expires }
     }
 
-    /// The token's name; `None` where none is asked for.
+    /// The token's name; `None` if no token is required.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()

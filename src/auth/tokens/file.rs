@@ -1,4 +1,4 @@
-//! The tokens file: a line a token; empty lines and those behind `#` are passed over.
+//! The tokens file: one token a line; empty lines and lines that begin with `#` are skipped.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     model::UnixNanos,
 };
 
-/// All tokens. A list, because every one is compared anyhow.
+/// All tokens. A list, because every token is compared in any case.
 #[derive(Clone, Debug, Default)]
 pub(in crate::auth) struct Tokens(Vec<([u8; SHA256_OUTPUT_LEN], Caller)>);
 
@@ -24,8 +24,7 @@ impl Tokens {
     /// Reads a file.
     ///
     /// # Errors
-    /// Everything that is wrong in it; a file without a token, too, which is most likely one that
-    /// is being written (AU-2).
+    /// All errors in it; also a file without a token, which is most likely being written (AU-2).
     pub(in crate::auth) fn load(path: &Path, bytes_max: u64) -> Result<Self, FileProblems> {
         let text = text::read(path, bytes_max);
         let text = text.map_err(|problem| FileProblems(vec![problem]))?;
@@ -68,10 +67,10 @@ impl Tokens {
         if problems.is_empty() { Ok(Self(tokens)) } else { Err(FileProblems(problems)) }
     }
 
-    /// Whose a token is. All are compared, each to its end, so that the time tells nothing.
+    /// The owner of a token. All are compared, each completely, so that the time reveals nothing.
     ///
     /// # Errors
-    /// Why it opens nothing.
+    /// Why the token is refused.
     pub(in crate::auth) fn caller(
         &self,
         token: Option<&str>,

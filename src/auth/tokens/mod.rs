@@ -1,7 +1,7 @@
-//! Tokens of operators: the file, and who is behind one.
+//! Tokens of operators: the file, and the callers that they identify.
 //!
-//! A token is 256 random bits, so its SHA-256 is all that is kept: nobody guesses it, and nothing
-//! slow is needed. It has a role, may end, and may be limited to vehicles.
+//! A token is 256 random bits, so only its SHA-256 is stored: it cannot be guessed, and a slow hash
+//! is not needed. It has a role, may expire, and may be limited to vehicles.
 
 mod caller;
 mod file;

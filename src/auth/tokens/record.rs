@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::caller::Role;
 use crate::model::{NamePattern, Secret, UnixNanos};
 
-/// What every token begins with, so that whoever finds one knows whose it is.
+/// The prefix of every token, so that a token that is found can be assigned to this program.
 const BEGINNING: &str = "flt_";
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 32;
-/// How a hash begins.
+/// The prefix of a hash.
 const SHA256: &str = "sha256:";
 
 /// A token as it is kept.
@@ -39,13 +39,13 @@ pub struct TokenRecord {
 }
 
 impl TokenRecord {
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
-    /// What to tell the operator.
+    /// The message for the operator.
     pub fn parse(line: &str) -> Result<Self, String> {
         let record: Self = serde_json::from_str(line).map_err(|error| {
-            // The library's words may quote what stands there; none of it is a token.
+            // The library's message may quote the line; that never contains a token.
             let what = error.to_string();
             let what = what.split(" at line ").next().unwrap_or_default();
             format!("no line of a tokens file: {what}; fleetline token create writes them")
@@ -60,7 +60,7 @@ impl TokenRecord {
     /// The vehicles that it may see and address.
     ///
     /// # Errors
-    /// What to tell the operator.
+    /// The message for the operator.
     pub fn patterns(&self) -> Result<Option<Vec<NamePattern>>, String> {
         let Some(vehicles) = &self.vehicles else { return Ok(None) };
         if vehicles.is_empty() {
@@ -70,10 +70,10 @@ impl TokenRecord {
         patterns.collect::<Result<_, _>>().map(Some).map_err(|what| format!("`vehicles`: {what}"))
     }
 
-    /// When it ends, if it does.
+    /// When it expires, if it does.
     ///
     /// # Errors
-    /// What to tell the operator.
+    /// The message for the operator.
     pub(super) fn expires(&self) -> Result<Option<UnixNanos>, String> {
         let Some(text) = &self.expires else { return Ok(None) };
         let at: Timestamp = text.parse().map_err(|_| "`expires` is no time as in RFC 3339")?;
@@ -86,7 +86,7 @@ impl TokenRecord {
     }
 }
 
-/// Whether a token may be called so.
+/// Whether a name is valid for a token.
 fn check_name(name: &str) -> Result<(), String> {
     match name.is_empty() || name.contains(char::is_control) {
         true => Err("a token's name is empty, or holds a line break".to_owned()),
@@ -103,7 +103,7 @@ pub(super) fn digest_of(token: &str) -> [u8; digest::SHA256_OUTPUT_LEN] {
 /// A new token, and the record of it.
 ///
 /// # Errors
-/// What to tell the operator: the name or the vehicles are no such.
+/// The message for the operator: the name or the vehicles are invalid.
 pub fn new_token(
     name: String,
     role: Role,

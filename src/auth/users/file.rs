@@ -1,4 +1,4 @@
-//! The users file: a line a user, `NAME:HASH`; empty lines and those behind `#` are passed over.
+//! The users file: one `NAME:HASH` a line; empty lines and lines that begin with `#` are skipped.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -9,10 +9,10 @@ use crate::auth::{
     text,
 };
 
-/// Whether a line may stand in a users file.
+/// Whether a line is valid in a users file.
 ///
 /// # Errors
-/// What to tell the operator; never any of the hash.
+/// The message for the operator; never any part of the hash.
 pub fn check_user_line(line: &str) -> Result<(), String> {
     match Users::parse("", line) {
         Ok(_) => Ok(()),
@@ -27,7 +27,7 @@ pub fn check_user_line(line: &str) -> Result<(), String> {
 #[derive(Clone, Debug, Default)]
 pub(in crate::auth) struct Users {
     by_name: HashMap<Box<str>, Arc<PasswordHash>>,
-    /// The costliest hash of all, for names that nobody has: they take as long as others.
+    /// The most expensive hash, for unknown names: their check takes as long as that of others.
     decoy: Option<Arc<PasswordHash>>,
 }
 
@@ -35,8 +35,7 @@ impl Users {
     /// Reads a file.
     ///
     /// # Errors
-    /// Everything that is wrong in it; a file without a user, too, which is most likely one that is
-    /// being written (AU-2).
+    /// All errors in it; also a file without a user, which is most likely being written (AU-2).
     pub(in crate::auth) fn load(path: &Path, bytes_max: u64) -> Result<Self, FileProblems> {
         let text = text::read(path, bytes_max);
         let text = text.map_err(|problem| FileProblems(vec![problem]))?;
@@ -90,7 +89,7 @@ impl Users {
         self.by_name.get(name)
     }
 
-    /// A hash for names that nobody has.
+    /// A hash for unknown names.
     pub(super) fn decoy(&self) -> Option<&Arc<PasswordHash>> {
         self.decoy.as_ref()
     }

@@ -1,8 +1,8 @@
 //! Hashes of passwords, as `fleetline user add` and `mosquitto_passwd` write them.
 //!
 //! `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, `$7$iterations$salt$hash` (PBKDF2-HMAC-SHA512) and
-//! `$6$salt$hash` (SHA-512). The first is taken apart by hand, because mosquitto's salt of 64 bytes
-//! is longer than the crates for that notation allow.
+//! `$6$salt$hash` (SHA-512). The first is parsed by hand, because mosquitto's salt of 64 bytes is
+//! longer than the crates for that format allow.
 
 use std::num::NonZeroU32;
 
@@ -21,28 +21,28 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_encode_padding(false)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// As mosquitto writes the older two.
+/// The format of mosquitto for the older two.
 const PADDED: GeneralPurpose = base64::engine::general_purpose::STANDARD;
-/// Memory of a verification, in KiB; a file that asks for more is not believed.
+/// The maximum memory of a verification, in KiB; a hash that needs more is refused.
 const MEMORY_KIB_MAX: u32 = 256 * 1024;
-/// Passes, and lanes, of argon2.
+/// The maximum passes, and lanes, of argon2.
 const COST_MAX: u32 = 64;
-/// Rounds of PBKDF2.
+/// The maximum rounds of PBKDF2.
 const ITERATIONS_MAX: u32 = 10_000_000;
-/// What a new hash costs: what mosquitto 2.1 writes.
+/// The cost of a new hash: that of mosquitto 2.1.
 const MEMORY_KIB: u32 = 47_104;
 /// Bytes of a new salt and hash.
 const NEW_BYTES: usize = 32;
-/// Bytes of a secret that may be kept under a hash that costs nothing: nobody guesses 20 bytes, if
-/// they are random.
+/// The minimum bytes of a secret with a cheap hash: 20 random bytes cannot be guessed.
 const LONG_SECRET_BYTES_MIN: usize = 20;
 
 /// How a new hash is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NewHash {
-    /// argon2id: slow, for whatever people choose.
+    /// argon2id: slow, for passwords that people choose.
     Slow,
-    /// SHA-512 with a salt: for long random secrets, of which a fleet can bring thousands at once.
+    /// SHA-512 with a salt: for long random secrets, which a fleet may send by the thousand at
+    /// once.
     LongSecret,
 }
 
@@ -53,25 +53,25 @@ pub(in crate::auth) enum PasswordHash {
     Argon2id {
         /// Memory, passes, lanes.
         cost: (u32, u32, u32),
-        /// Of this user alone.
+        /// The salt of this user.
         salt: Box<[u8]>,
-        /// Of the password.
+        /// The hash of the password.
         hash: Box<[u8]>,
     },
-    /// mosquitto's before 2.1.
+    /// The format of mosquitto before 2.1.
     Pbkdf2 {
-        /// Rounds.
+        /// The rounds.
         iterations: NonZeroU32,
-        /// Of this user alone.
+        /// The salt of this user.
         salt: Box<[u8]>,
-        /// Of the password.
+        /// The hash of the password.
         hash: Box<[u8]>,
     },
-    /// mosquitto's before 2.0.
+    /// The format of mosquitto before 2.0.
     Sha512 {
-        /// Of this user alone.
+        /// The salt of this user.
         salt: Box<[u8]>,
-        /// Of the password.
+        /// The hash of the password.
         hash: Box<[u8]>,
     },
 }
@@ -83,10 +83,10 @@ impl std::fmt::Debug for PasswordHash {
 }
 
 impl PasswordHash {
-    /// Reads one.
+    /// Parses a hash.
     ///
     /// # Errors
-    /// What to tell the operator; never any of the text.
+    /// The message for the operator; never any part of the text.
     pub(in crate::auth) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut parts = text.split('$').skip(1);
         let bytes = |part: Option<&str>| {
@@ -133,12 +133,12 @@ impl PasswordHash {
         }
     }
 
-    /// Whether it costs nothing to compute.
+    /// Whether it is cheap to compute.
     pub(super) fn is_cheap(&self) -> bool {
         matches!(self, Self::Sha512 { .. })
     }
 
-    /// Orders hashes by what they cost.
+    /// Orders hashes by their cost.
     pub(super) fn cost(&self) -> (u8, u64) {
         match self {
             Self::Argon2id { cost: (memory, passes, _), .. } => {
@@ -149,7 +149,7 @@ impl PasswordHash {
         }
     }
 
-    /// Whether it is the password's. Takes its time.
+    /// Whether it is the hash of the password. Slow by design.
     #[must_use]
     pub(in crate::auth) fn is_of(&self, password: &[u8]) -> bool {
         let (computed, expected) = match self {
@@ -188,16 +188,16 @@ fn argon2id(
     Some(out)
 }
 
-/// Compares without telling by its time where they differ.
+/// Compares in constant time.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let differ = one.iter().zip(other).fold(0, |differ, (a, b)| differ | (a ^ b));
     one.len() == other.len() && differ == 0
 }
 
-/// A new hash of a password, as it stands in a file.
+/// A new hash of a password, in the format of the file.
 ///
 /// # Errors
-/// What to tell the operator, where the password is no long secret.
+/// The message for the operator, if the password is not a long secret.
 pub fn new_hash(password: &[u8], kind: NewHash) -> Result<String, &'static str> {
     let salt: [u8; NEW_BYTES] = rand::random();
     match kind {

@@ -1,10 +1,10 @@
 //! Users and their passwords: the file, its hashes, and threads that verify.
 //!
-//! A hash is made to be slow: some 50 ms and 46 MiB for one of argon2id. So it is computed on
-//! threads of its own, `auth.verify-cores` at once, of a queue that is bounded and lets addresses
-//! and users take turns (`turns`); whoever finds it full is told to come again. What was right is
-//! remembered for a time under a keyed hash, so that a fleet that comes back after a cut costs
-//! nothing; a reload forgets all of it.
+//! A hash is slow by design: about 50 ms and 46 MiB for argon2id. So it is computed on separate
+//! threads, at most `auth.verify-cores` at once, from a bounded queue in which addresses and users
+//! take turns (`turns`); if the queue is full, the client must try again. A successful verification
+//! is remembered for a time under a keyed hash, so that a fleet that reconnects after a network
+//! failure costs nothing; a reload forgets all of them.
 
 mod file;
 mod hash;

@@ -1,31 +1,31 @@
-//! Who waits for a verification, and whose turn it is.
+//! Which clients wait for a verification, and whose turn is next.
 //!
-//! Addresses take turns, and the users of one address do: a storm of wrong passwords delays
-//! everybody else by one verification for each address, and for each user of the same address.
-//! Names that nobody has come last within their address. An IPv6 network of 64 bits is one address,
-//! because one machine has all of it.
+//! Addresses take turns, and so do the users of one address: a flood of wrong passwords delays
+//! other clients by one verification for each address, and for each user of the same address.
+//! Unknown names come last within their address. An IPv6 /64 network counts as one address, because
+//! one machine can use all of its addresses.
 
 use std::{
     collections::{HashMap, VecDeque},
     net::{IpAddr, Ipv6Addr},
 };
 
-/// Verifications of one user and address that wait: a vehicle that has lost its line comes again
+/// Waiting verifications of one user and address: a vehicle that lost its connection tries again
 /// before its last attempt is answered.
 const PER_USER_MAX: usize = 8;
 
-/// What waits, by address and user.
+/// Waiting jobs, by address and user.
 #[derive(Debug)]
 pub(super) struct Turns<J> {
     waiting_max: usize,
     per_address_max: usize,
     count: usize,
-    /// Addresses that wait, each once, in turn.
+    /// Waiting addresses, each once, in the order of their turns.
     order: VecDeque<IpAddr>,
     by_address: HashMap<IpAddr, Address<J>>,
 }
 
-/// What waits of one address.
+/// Waiting jobs of one address.
 #[derive(Debug)]
 struct Address<J> {
     count: usize,
@@ -71,7 +71,7 @@ impl<J> ByUser<J> {
         Some(job)
     }
 
-    /// Drops a job of the user who came last.
+    /// Drops a job of the last user in the order.
     fn drop_last(&mut self) -> bool {
         let Some(user) = self.order.pop_back() else { return false };
         let Some(jobs) = self.jobs.get_mut(&user) else { return false };
@@ -100,14 +100,15 @@ impl<J> Turns<J> {
         self.count
     }
 
-    /// Lets a job wait for its turn; false if too many do. `is_known` says that the user exists.
+    /// Adds a job to the queue; false if too many wait. `is_known`: the user exists.
     pub(super) fn push(&mut self, address: IpAddr, user: &str, is_known: bool, job: J) -> bool {
         let address = network(address);
         let of_address = self.by_address.get_mut(&address);
         let is_full = self.count >= self.waiting_max
             || of_address.as_ref().is_some_and(|of| of.count >= self.per_address_max);
         if is_full {
-            // Room is made of a name of the same address that nobody has.
+            // For a known user, a job of an unknown name of the same address is removed, if there
+            // is one.
             let made = of_address.filter(|_| is_known).is_some_and(|of| {
                 let made = of.unknown.drop_last();
                 of.count -= usize::from(made);
@@ -130,7 +131,7 @@ impl<J> Turns<J> {
         taken
     }
 
-    /// The next job of the address and user whose turn it is.
+    /// The next job of the next address and user.
     pub(super) fn pop(&mut self) -> Option<J> {
         let address = self.order.pop_front()?;
         let of = self.by_address.get_mut(&address)?;
@@ -146,7 +147,7 @@ impl<J> Turns<J> {
     }
 }
 
-/// The address, or the network of which one machine has all addresses.
+/// The address, or the network whose addresses one machine can all use.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

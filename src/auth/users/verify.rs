@@ -1,4 +1,4 @@
-//! Threads that verify what clients bring, and what they found right for a time.
+//! Threads that verify passwords and tokens, and a cache of successful verifications.
 
 use std::{
     collections::HashMap,
@@ -19,50 +19,50 @@ use crate::{
     telemetry::{Metrics, ReasonLabel},
 };
 
-/// Passwords and tokens remembered as right; each costs some 70 bytes.
+/// The maximum of remembered passwords and tokens; each costs about 70 bytes.
 const REMEMBERED_MAX: usize = 1_000_000;
-/// A token is verified again after this, at the latest: that is cheap.
+/// A token is verified again after this time at the latest: that is cheap.
 const TOKEN_REMEMBERED_MAX: Duration = Duration::from_mins(10);
 
-/// What became of a password.
+/// The result of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::auth) enum Verdict {
-    /// It is the user's.
+    /// The password or token is valid.
     Right {
         /// The fingerprint of the key that signed a token; 0 for a password.
         key: u64,
     },
-    /// It is not, or there is no such user.
+    /// It is wrong, or the user does not exist.
     Wrong,
-    /// Too many wait: come again.
+    /// Too many verifications wait: try again.
     Busy,
 }
 
-/// Bounds of the verifications.
+/// Limits of the verifications.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::auth) struct VerifyLimits {
-    /// Verifications at once.
+    /// Concurrent verifications.
     pub(in crate::auth) cores: usize,
-    /// Verifications that wait, over all addresses.
+    /// Waiting verifications, over all addresses.
     pub(in crate::auth) waiting_max: usize,
-    /// The same of one address.
+    /// Waiting verifications of one address.
     pub(in crate::auth) per_address_max: usize,
-    /// How long what was right is believed.
+    /// How long a successful verification is remembered.
     pub(in crate::auth) remembered_for: Duration,
 }
 
-/// Verifies, as much at once as it has threads.
+/// Verifies passwords and tokens, as many at once as it has threads.
 pub(in crate::auth) struct Verifier {
     shared: Arc<Shared>,
     key: hmac::Key,
     clock: Arc<dyn Clock>,
     remembered_for: Duration,
-    /// Digests of what was right. A password is one a user, since the stored hash is part of it;
-    /// of tokens a client may have many.
+    /// Digests of successful verifications. One password a user, since the stored hash is part of
+    /// the digest; a client may have many tokens.
     remembered: Mutex<HashMap<[u8; 32], Remembered>>,
 }
 
-/// What was right.
+/// A successful verification.
 #[derive(Clone, Copy)]
 struct Remembered {
     until: Duration,
@@ -80,11 +80,11 @@ struct Waiting {
     stopped: bool,
 }
 
-/// The fingerprint of the key that says yes.
+/// Returns the fingerprint of the key that confirms it.
 type Check = Box<dyn FnOnce() -> Option<u64> + Send>;
 
 struct Job {
-    /// Takes its time.
+    /// Slow by design.
     check: Check,
     reply: oneshot::Sender<Option<u64>>,
 }
@@ -99,7 +99,7 @@ impl Verifier {
     /// Starts its threads.
     ///
     /// # Errors
-    /// The machine gives no threads.
+    /// The system provides no threads.
     pub(in crate::auth) fn start(
         limits: VerifyLimits,
         clock: Arc<dyn Clock>,
@@ -122,7 +122,7 @@ impl Verifier {
         Ok(Self { shared, key, clock, remembered_for, remembered })
     }
 
-    /// Whether a password is a user's. Who came from `address` waits its turn among others.
+    /// Whether a password is a user's. Clients from `address` take turns with others.
     pub(in crate::auth) async fn password(
         &self,
         users: &Users,
@@ -139,13 +139,13 @@ impl Verifier {
             return right;
         }
         if known.is_some() && hash.is_cheap() {
-            // Cheaper than its way to a thread.
+            // Cheaper than a thread switch.
             return self.tell(match hash.is_of(password.expose().as_bytes()) {
                 true => Verdict::Right { key: 0 },
                 false => Verdict::Wrong,
             });
         }
-        // The time is spent for a name that nobody has, too.
+        // An unknown name takes the same time.
         let (hash, is_known) = (Arc::clone(hash), known.is_some());
         let check = move || {
             let is_right = hash.is_of(password.expose().as_bytes()) && is_known;
@@ -156,7 +156,7 @@ impl Verifier {
         verdict
     }
 
-    /// Whether a key of ours signed a token. Who came from `address` waits its turn among others.
+    /// Whether one of our keys signed a token. Clients from `address` take turns with others.
     pub(in crate::auth) async fn token(&self, jwt: Jwt, token: &str, address: IpAddr) -> Verdict {
         let digest = self.digest(&[token.as_bytes()]);
         if let Some(right) = self.remembers(&digest) {
@@ -190,12 +190,12 @@ impl Verifier {
         self.tell(match answer.await {
             Ok(Some(key)) => Verdict::Right { key },
             Ok(None) => Verdict::Wrong,
-            // It made room for another.
+            // The job was removed in favour of another.
             Err(_) => Verdict::Busy,
         })
     }
 
-    /// Forgets what was right: users may have changed.
+    /// Forgets successful verifications: users may have changed.
     pub(in crate::auth) fn forget(&self) {
         self.remembered().clear();
     }
@@ -214,7 +214,8 @@ impl Verifier {
         self.shared.metrics.auth_verified_passwords.get_or_create_owned(&label).inc();
     }
 
-    /// A keyed digest; the lengths are in it, so that no two lists of parts give one.
+    /// A keyed digest; it includes the lengths, so that different lists of parts have different
+    /// input.
     fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
@@ -280,7 +281,7 @@ impl Shared {
             };
             self.measure(&waiting);
             drop(waiting);
-            // Who has gone meanwhile costs nothing.
+            // Skips the check if the client is gone.
             if !job.reply.is_closed() {
                 job.reply.send((job.check)()).unwrap_or_default();
             }
@@ -336,7 +337,7 @@ mod tests {
     fn who_has_gone_costs_nothing_and_a_full_queue_says_so() {
         let metrics = Arc::new(Metrics::new(HealthBoard::default()));
         let limits = VerifyLimits {
-            // Nobody verifies, until the test does.
+            // No thread verifies; the test does it.
             cores: 0,
             waiting_max: 2,
             per_address_max: 2,
