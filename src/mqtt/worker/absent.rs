@@ -1,4 +1,4 @@
-//! Sessions that are away, as an operator sees them: looked for in the journal, piece by piece.
+//! Disconnected sessions for operators: searched in the journal, piece by piece.
 
 use std::{collections::BTreeMap, num::NonZero, sync::Arc};
 
@@ -10,19 +10,19 @@ use crate::{
     sessions::{Facts, Sessions, Sweep, Terms},
 };
 
-/// Sessions that are looked at under one lock.
+/// Sessions that are examined under one lock.
 const LOOKED_AT_ONCE: usize = 1000;
 
-/// Where sessions are looked for that are away.
+/// The search for disconnected sessions.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Absent {
     pub(in crate::mqtt) sessions: Sessions,
-    /// Says who they are.
+    /// Provides their identities.
     pub(in crate::mqtt) access: Arc<Access>,
 }
 
 impl Absent {
-    /// The first that match behind a place, and one more to tell that there are more.
+    /// The first matches after a position, and one more, which shows that there are more.
     pub(super) async fn find(
         &self,
         filter: &SessionFilter,
@@ -35,7 +35,7 @@ impl Absent {
         }
         let mut sweep = Sweep::default();
         loop {
-            // What cannot be on the page costs a comparison, and no copy.
+            // A session that cannot be on the page costs a comparison, and no copy.
             let first = after.map_or("", |after| &after.client_id);
             let last = found.last_key_value().filter(|_| found.len() > limit);
             let last: Option<Arc<str>> = last.map(|(mark, _)| Arc::clone(&mark.client_id));
@@ -61,7 +61,7 @@ impl Absent {
         }
     }
 
-    /// One of them, with its subscriptions where they are asked for.
+    /// One of them, with its subscriptions if requested.
     pub(super) fn view(&self, facts: &Facts, with_filters: bool) -> SessionView {
         let identity = self.identity(facts);
         let known = match with_filters {
@@ -93,12 +93,12 @@ impl Absent {
 }
 
 impl Workers {
-    /// Whether a session that lasts is connected.
+    /// Whether a persistent session is connected.
     pub(in crate::mqtt) fn is_connected(&self, session: u64) -> bool {
         self.absent().is_some_and(|absent| absent.sessions.live(session).is_some())
     }
 
-    /// Ends sessions that are away.
+    /// Ends disconnected sessions.
     pub(super) fn end_absent(&self, found: &[(SessionMark, Facts)]) {
         for (mark, facts) in found {
             tracing::info!(client = %mark.client_id, "a session is ended by an operator");

@@ -1,8 +1,9 @@
-//! Alarms that messages of its sessions raise, and what alarms publish.
+//! Alarms from messages of the worker's sessions, and publishes by alarms.
 //!
-//! A message that raises one is made durable first; then downlink is told, and makes the command
-//! durable or gives the publish back; then the message is acknowledged. A crash in between leaves a
-//! message that nobody acknowledged: its vehicle sends it again, and it raises its alarm then.
+//! A message that raises an alarm is first made durable; then the downlink gets the alarm, and
+//! makes the command durable or returns the publication; then the message is acknowledged. After a
+//! crash in between, the message is unacknowledged: its vehicle sends it again, which raises the
+//! alarm again.
 
 use super::{
     slot::{Client, Deferred, Later, SlotKey},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 impl Worker {
-    /// Alarms that a publish raises wait until it is durable; gives how many it waits for itself.
+    /// Alarms of a publish wait until it is durable; returns for how many the publish itself waits.
     #[cold]
     pub(super) fn raise(
         &self,
@@ -67,8 +68,8 @@ impl Worker {
         count
     }
 
-    /// Publishes what an alarm says, as if somebody had left it as a will: it is stored where a
-    /// mapping has its topic, and brought to whoever subscribes.
+    /// Publishes the message of an alarm like a will: it is stored if a mapping has its topic, and
+    /// delivered to subscribers.
     pub(super) fn publish_alarm(&self, publication: Publication) {
         let Publication { ticket, topic, qos, payload } = publication;
         let message = StoredMessage {
@@ -84,11 +85,11 @@ impl Worker {
     }
 }
 
-/// What tells a message from others.
+/// Identifies a message.
 fn key_of(topic: &str, payload: &[u8]) -> [u8; 16] {
     let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
     digest.update(topic.as_bytes());
-    // No topic holds it.
+    // A separator that no topic contains.
     digest.update(&[0]);
     digest.update(payload);
     let mut half = [0; 16];

@@ -1,4 +1,4 @@
-//! Connections that come: their slots, their names, and who had these before.
+//! New connections: their slots, their client identifiers, and takeovers.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -32,14 +32,14 @@ impl Worker {
         Some((key, early))
     }
 
-    /// A client that took its session over does not come in after all.
+    /// A client that took its session over does not connect after all.
     pub(in crate::mqtt) fn give_up(&self, key: SlotKey, session_key: &str) {
         self.shared.registry.release(session_key, self.session_id(key));
     }
 
-    /// A session takes its identity and client identifier, and waits until whoever had them has
-    /// ended, its will published: what the new one does then comes later. False if they go from
-    /// one to another so often that it does not come in.
+    /// A session takes its identity and client identifier, and waits until the previous session
+    /// with them has ended and its will is published, so that its own actions come later. False if
+    /// takeovers are so frequent that it cannot connect.
     pub(in crate::mqtt) async fn take_over(&self, key: SlotKey, session_key: &Arc<str>) -> bool {
         let Shared { registry, clock, workers, .. } = &*self.shared;
         let interval = self.limits().takeover_interval;
@@ -54,7 +54,7 @@ impl Worker {
             Taken::Over(before) => {
                 let (ended, has_ended) = oneshot::channel();
                 workers.send(before, |key| Mail::TakenOver(key, ended));
-                // A worker that has ended has no session left.
+                // A worker that has ended has no sessions any more.
                 has_ended.await.unwrap_or_default();
                 true
             }
@@ -62,14 +62,14 @@ impl Worker {
         }
     }
 
-    /// A CONNECT was accepted: the client has its slot from now on. False if it was closed while it
-    /// was greeted.
+    /// A CONNECT was accepted: the slot belongs to the client from now on. False if it was closed
+    /// during the greeting.
     pub(in crate::mqtt) fn connected(&self, key: SlotKey, mut client: Client) -> bool {
         let mut slots = self.slots.borrow_mut();
         match slots.get_mut(key) {
             Some(slot) if slot.socket.is_some() => {
                 self.shared.metrics.mqtt_begun_sessions.inc();
-                // Its CONNECT, and the CONNACK that follows.
+                // Its CONNECT, and the following CONNACK.
                 self.traffic(|traffic| {
                     traffic.packets_read += 1;
                     traffic.packets_written += 1;
@@ -81,7 +81,7 @@ impl Worker {
                 if let Some(socket) = slot.socket.as_mut()
                     && socket.stored_upto > 0
                 {
-                    // What became durable for it while it was greeted.
+                    // Messages that became durable for it during the greeting.
                     client.session.outbound_or_new().durable_upto(socket.stored_upto);
                     self.touch(key, socket);
                 }
@@ -90,15 +90,15 @@ impl Worker {
             }
             _ => {
                 self.give_up(key, client.identity.session_key());
-                client.will = None; // It was never told that it is connected.
+                client.will = None; // It got no CONNACK.
                 self.close_stored(&client, None);
                 false
             }
         }
     }
 
-    /// An identifier for a client that brought none. The number is this process' own; the rest
-    /// cannot be guessed by somebody who would take the session over.
+    /// An identifier for a client without one. The number is unique in this process; the rest
+    /// cannot be guessed by an attacker who wants to take the session over.
     pub(in crate::mqtt) fn assigned_id(&self) -> String {
         let number = self.shared.assigned.fetch_add(1, Ordering::Relaxed);
         format!("fleetline-{number}-{:016x}", rand::random::<u64>())

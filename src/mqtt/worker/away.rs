@@ -1,5 +1,5 @@
-//! Sessions that nobody comes back to: the first worker ends them for all, and publishes wills when
-//! they are due.
+//! Abandoned sessions: the first worker ends them for all workers, and publishes wills when they
+//! are due.
 
 use std::sync::Arc;
 
@@ -22,15 +22,15 @@ use crate::{
     sessions::{DueWill, StoredMessage},
 };
 
-/// Retained messages that a tick looks at, to forget those that have expired.
+/// Retained messages that a tick checks for expiry.
 const RETAINED_SWEPT: usize = 10_000;
-/// Sessions that a tick looks at after users have changed: each is copied.
+/// Sessions that a tick checks after users have changed: each is copied.
 const UNKNOWN_SWEPT: usize = 5_000;
-/// Sessions that a tick looks at, to end those that have outlived their time.
+/// Sessions that a tick checks for expiry.
 const SESSIONS_SWEPT: usize = 10_000;
 
 impl Worker {
-    /// What is to be looked at for all workers once a tick.
+    /// The checks for all workers, once a tick.
     pub(super) fn sweep(&self) {
         let expired = self.shared.router.sweep_retained(RETAINED_SWEPT, self.monotonic());
         self.forget_retained(&expired);
@@ -43,8 +43,7 @@ impl Worker {
         self.fetch_wills(None);
     }
 
-    /// Fetches wills that are due; somebody may wait until they are published. False if there are
-    /// none.
+    /// Fetches due wills; `waiting` is notified when they are published. False if there are none.
     pub(super) fn fetch_wills(&self, waiting: Option<oneshot::Sender<()>>) -> bool {
         let mail = self.mail.clone();
         self.shared.lasting.sessions.fetch_wills(self.wall.get(), move |wills| {
@@ -52,7 +51,7 @@ impl Worker {
         })
     }
 
-    /// Publishes wills as those whose they are would have.
+    /// Publishes wills with the identities of their clients.
     pub(super) fn publish_wills(&self, wills: Vec<DueWill>, waiting: Option<oneshot::Sender<()>>) {
         for DueWill { will, identity, client_id, message } in wills {
             let message = message.as_deref().and_then(StoredMessage::read);
@@ -63,12 +62,12 @@ impl Worker {
             let identity = self.shared.access.absent(&identity, client_id.into());
             self.publish_apart((will, None), identity, message);
         }
-        // Whoever waited may have gone.
+        // The receiver may be gone.
         waiting.map(|waiting| waiting.send(()));
     }
 
-    /// Publishes a will, or what an alarm says as one, in a slot of its own, which goes once
-    /// nothing is waited for.
+    /// Publishes a will, or the message of an alarm, in its own slot, which is freed when nothing
+    /// is pending.
     pub(super) fn publish_apart(
         &self,
         (will_id, alarm): (u64, Option<ReceiptTicket>),
@@ -96,7 +95,7 @@ impl Worker {
         self.remove_if_done(key, &mut slots);
     }
 
-    /// A will is not to be published any more.
+    /// A will must not be published any more.
     pub(super) fn forget_will(&self, will: u64) {
         if will != 0 {
             let publish = crate::sessions::Publish {
@@ -110,18 +109,18 @@ impl Worker {
         }
     }
 
-    /// Ends a session that is away because an operator says so.
+    /// Ends a disconnected session on request of an operator.
     pub(super) fn end_absent(&self, session: u64) {
         let now = self.wall.get();
         self.journal(|change| change.end(session, now, Ticket::Ended));
     }
 
-    /// Rules or users have changed: all sessions are looked at anew, a piece a tick.
+    /// Rules or users have changed: all sessions are checked again, a piece a tick.
     pub(super) fn look_for_unknown(&self) {
         *self.unknown.borrow_mut() = Some(None);
     }
 
-    /// Ends the next sessions that are away of those who would not be let in any more.
+    /// Ends the next disconnected sessions whose clients are no longer authorised to connect.
     fn end_unknown(&self) {
         let mut unknown = self.unknown.borrow_mut();
         let Some(last) = unknown.as_ref() else { return };

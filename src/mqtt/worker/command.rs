@@ -22,7 +22,8 @@ use crate::{
 };
 
 impl Worker {
-    /// A client is connected: what waits for its vehicle, or for what it carries, may leave.
+    /// A client is connected: commands for its vehicle, or for the vehicles of its messages, can be
+    /// sent.
     pub(super) fn speaks_for(&self, key: SlotKey, client: &Client) {
         let session = self.session_id(key);
         let speaker = ConnectedSession { session, routed: client.routed(session) };
@@ -42,14 +43,14 @@ impl Worker {
         if let Some(vehicle) = client.identity.vehicle() {
             self.shared.vehicles.leave(vehicle, session);
             if client.lasting.is_some() {
-                // What its queue has may go to another that is there.
+                // Commands in its queue may be sent to another connected session.
                 self.shared.tracker.vehicle_reachable(vehicle);
             }
         }
     }
 
-    /// Queues a command with its session, or says at once why not. Its bound is that of the
-    /// commands that a vehicle may have open, not the queue's.
+    /// Queues a command for its session, or reports at once why not. The limit is that of a
+    /// vehicle's open commands, not the queue's.
     pub(super) fn send_command(&self, key: SlotKey, outgoing: OutgoingCommand) {
         let OutgoingCommand { command, attempt, .. } = outgoing;
         if let Err(outcome) = self.queue_command(key, outgoing) {
@@ -65,7 +66,7 @@ impl Worker {
         let session = client.routed(self.session_id(key));
         let (route, _) = self.shared.router.route(&outgoing.topic);
         let found = route.receivers.iter().find(|one| one.session == session);
-        // It has just unsubscribed.
+        // `None`: it has just unsubscribed.
         let receiver = found.ok_or(CommandOutcome::Left)?;
         if receiver.is_asked
             && !self.shared.access.rules().may_receive(&client.identity, &outgoing.topic)
@@ -78,7 +79,7 @@ impl Worker {
             let OutgoingCommand { command, attempt, .. } = outgoing;
             let outcome = CommandOutcome::Left;
             lasting.commands.push(CommandReport { command, attempt, outcome, place: None });
-            // It takes the next number of the session's queue.
+            // It gets the next number of the session's queue.
             let receiver = Receiver { qos, retain_as_published: false, ..receiver.clone() };
             debug_assert_eq!(receiver.session, stored_id(lasting.session));
             self.store_for(&message, vec![receiver.into()]);
@@ -137,21 +138,21 @@ impl Worker {
         }]);
     }
 
-    /// Tells what became of commands.
+    /// Reports the outcomes of commands.
     pub(super) fn report(&self, reports: Vec<CommandReport>) {
         if !reports.is_empty() {
             self.shared.tracker.report_outcomes(reports);
         }
     }
 
-    /// What became of commands is durable: they leave their queues.
+    /// The outcomes of commands are durable: the commands are removed from their queues.
     pub(super) fn forget_commands(&self, places: &[QueuePlace]) {
         self.journal(|change| {
             places.iter().for_each(|place| change.done(place.session, place.number));
         });
     }
 
-    /// Brings a receipt to who waits for it; its publish is acknowledged when it is durable.
+    /// Passes a receipt to the downlink; its publish is acknowledged when the receipt is durable.
     pub(super) fn bring_receipt(
         &self,
         key: SlotKey,

@@ -1,8 +1,8 @@
-//! Connects and disconnects as points of a measurement, on the durable way of telemetry.
+//! Connects and disconnects as points of a measurement, on the durable path of telemetry.
 //!
-//! A session that speaks for no vehicle is not told of. There is no message to acknowledge, so
-//! nobody waits for these points: where there is no memory for one (the spool is full, and
-//! publishes wait), it is dropped and counted.
+//! A session without a vehicle gets no point. There is no message to acknowledge, so no client
+//! waits for these points: without memory for one (the spool is full, and publishes wait), it is
+//! dropped and counted.
 
 use std::{io::Write as _, time::Duration};
 
@@ -12,9 +12,10 @@ use super::{
 };
 use crate::model::{UnixNanos, line};
 
-/// Bytes of a vehicle's name, as of any tag; what a stranger calls itself may be longer.
+/// The maximum bytes of a vehicle's name, as of any tag; the name of an unverified client may be
+/// longer.
 const VEHICLE_BYTES_MAX: usize = 256;
-/// Bytes of a client identifier that are told.
+/// The maximum bytes of a client identifier in a point.
 const CLIENT_BYTES_MAX: usize = 256;
 
 /// How a connection ended.
@@ -24,7 +25,7 @@ struct End {
 }
 
 impl Worker {
-    /// A client is in.
+    /// A client is connected.
     pub(in crate::mqtt) fn tell_connected(&self, key: SlotKey) {
         if self.shared.connectivity.is_none() {
             return;
@@ -53,7 +54,7 @@ impl Worker {
             write(line, measurement, vehicle, &client.id, end.as_ref(), at);
         });
         match taken {
-            // The end of the turn may come after the worker's, then.
+            // The end of the turn may come after the worker's end, in this case.
             Ok(()) if self.is_draining() => self.intake.borrow_mut().flush(),
             Ok(()) => self.dirty(),
             Err(_no_room) => {
@@ -84,7 +85,7 @@ fn write(
     if let Some(End { reason, lasted }) = end {
         into.extend(b",reason=");
         line::push_string(into, reason.as_bytes());
-        // To a tick of half a second.
+        // With the precision of a tick, half a second.
         write!(into, ",seconds={:.1}", lasted.as_secs_f64()).expect("memory takes all");
     }
     write!(into, " {}", at.0).expect("memory takes all");

@@ -1,19 +1,19 @@
-//! Bringing messages to the sessions that subscribe to them.
+//! Delivers messages to the sessions that subscribe to them.
 //!
-//! What a turn publishes goes into the worker's outbox, by the worker of each receiver; at the end
-//! of the turn its own part is queued with the sessions, and the rest leaves as one letter a
-//! worker. Every session that got something is then written to once.
+//! The publishes of a turn go into the worker's outbox, grouped by the worker of each receiver; at
+//! the end of the turn the worker's own part is queued for its sessions, and each other part is
+//! sent as one letter to its worker. Every session that got a delivery is then written to once.
 //!
-//! A message may have no publisher: so come those of `$SYS`, and so would come the deliveries of
-//! another node, to [`Worker::publish`] of any worker, which brings them to all.
+//! A message may have no publisher: those of `$SYS` have none, and neither would deliveries from
+//! another node; they go to [`Worker::publish`] of any worker, which delivers them to all.
 //!
 //! # What a publisher waits for
-//! A publish is acknowledged once each worker with a receiver has queued it: so what lies in the
-//! mailboxes is bounded by what publishers may leave unacknowledged. Where the queue of a connected
-//! receiver is full, the worker holds its answer back until there is room ([`Pass`]), but on a
-//! mapped topic, at QoS 0, or for a receiver whose own reading is paused, which is never waited
-//! for: there the receiver's overflow rule decides at once. A receiver that stays full for too long
-//! loses its connection.
+//! A publish is acknowledged once each worker with a receiver has queued it: so the mailboxes are
+//! bounded by the unacknowledged publishes. If the queue of a connected receiver is full, the
+//! worker holds its answer back until there is room ([`Pass`]), except on a mapped topic, at QoS 0,
+//! or for a receiver whose own reading is paused, which is never waited for: in these cases the
+//! receiver's overflow rule decides at once. A receiver that stays full for too long loses its
+//! connection.
 
 use std::{
     cell::{Cell, RefCell},
@@ -44,35 +44,35 @@ use crate::{
 pub(in crate::mqtt) struct Carried {
     message: Arc<Message>,
     to: To,
-    /// Whose publish it is, if that is still to be answered.
+    /// The publish, if it is not answered yet.
     origin: Option<Origin>,
-    /// Whether its publisher waits for receivers that are full.
+    /// Whether its publisher waits for full receivers.
     may_wait: bool,
-    /// It was another member's, and is counted again with this one.
+    /// It was queued for another member, and is counted again for this one.
     is_handed_on: bool,
 }
 
-/// Who gets it.
+/// The receivers.
 #[derive(Clone, Debug)]
 enum To {
-    /// Those of the worker's among these.
+    /// The worker's receivers in this route.
     All(Arc<Route>),
     /// A member of a shared subscription.
     Member(Receiver, Arc<Group>),
-    /// A session that lasts, at QoS 0.
+    /// A persistent session, at QoS 0.
     Unasked(Receiver),
-    /// A session that lasts, which has it in its queue.
+    /// A persistent session, which has the message in its queue.
     Stored(Box<StoredDelivery>),
 }
 
-/// A message that is durable in the queue of a session that is there.
+/// A message that is durable in the queue of a connected session.
 #[derive(Clone, Debug)]
 pub(super) struct StoredDelivery {
-    /// As the journal knows it.
+    /// The session's number in the journal.
     pub(super) session: u64,
     pub(super) live: SessionId,
     pub(super) number: u64,
-    /// The number of the one that was given up for it.
+    /// The number of the message that was dropped for it.
     pub(super) overtaken: Option<u64>,
     pub(super) delivery: Delivery,
 }
@@ -89,7 +89,7 @@ impl Carried {
     }
 }
 
-/// A publish, by its session and its number there.
+/// A publish: its session, and its number in that session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct Origin {
     worker: u16,
@@ -97,7 +97,7 @@ pub(in crate::mqtt) struct Origin {
     seq: u64,
 }
 
-/// The answer to a publisher, held back for as long as a full receiver holds on to it.
+/// The answer to a publisher, held back as long as a full receiver keeps this value.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Pass {
     origin: Origin,
@@ -110,7 +110,7 @@ impl Drop for Pass {
     }
 }
 
-/// Publishes that need not wait any longer, since the last end of a turn.
+/// Publishes that no longer wait, since the last end of a turn.
 #[derive(Debug, Default)]
 pub(super) struct Passed(RefCell<Vec<Origin>>);
 
@@ -120,24 +120,24 @@ impl Passed {
     }
 }
 
-/// What a worker has to bring, to whom it has to write, and whom it has to answer.
+/// Deliveries, writes and answers of the worker that are pending.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
     /// By the worker's number.
     outbox: RefCell<Vec<Vec<Carried>>>,
-    /// Sessions that got something, or may send something, in this turn.
+    /// Sessions that got a delivery, or can send, in this turn.
     pub(super) touched: RefCell<Vec<SlotKey>>,
-    /// Those that go on in the next turn.
+    /// Sessions that continue in the next turn.
     pub(super) later: RefCell<Vec<SlotKey>>,
     passed: Rc<Passed>,
     pub(super) counts: Cell<DeliveryCounts>,
-    /// Bytes that queues have grown by since they were last counted for all workers.
+    /// Bytes by which queues have grown since the last count for all workers.
     pub(super) grown: Cell<isize>,
 }
 
 impl Worker {
-    /// Publishes a message to whoever subscribes; gives the number of workers that answer for it.
-    /// Those whose queues lie in the journal are added to `stored`.
+    /// Publishes a message to its subscribers; returns the number of workers that will answer.
+    /// Receivers with a queue in the journal are added to `stored`.
     pub(in crate::mqtt) fn publish(
         &self,
         message: &Arc<Message>,
@@ -180,13 +180,13 @@ impl Worker {
         count
     }
 
-    /// Whose publish it is, as other workers know it.
+    /// The publish, as other workers identify it.
     pub(super) fn origin(&self, publisher: Option<(SlotKey, u64)>) -> Option<Origin> {
         publisher.map(|(key, seq)| Origin { worker: self.number(), key, seq })
     }
 
-    /// A receiver whose session lasts: above QoS 0 its queue comes first, at QoS 0 it gets the
-    /// message if it is there.
+    /// A receiver with a persistent session: above QoS 0 the message goes into its queue first, at
+    /// QoS 0 it is delivered if the session is connected.
     fn to_stored(
         &self,
         message: &Arc<Message>,
@@ -236,11 +236,11 @@ impl Worker {
         mine.clear();
         let mut outbox = self.deliveries.outbox.borrow_mut();
         if let Some(place) = outbox.get_mut(own).filter(|place| place.is_empty()) {
-            *place = mine; // Its memory is used again.
+            *place = mine; // Its memory is reused.
         }
     }
 
-    /// Queues what has been brought with the sessions.
+    /// Queues incoming deliveries for the sessions.
     pub(super) fn take_in(&self, all: &mut Vec<Carried>) {
         for carried in all.drain(..) {
             let Carried { message, to, origin, may_wait, is_handed_on } = carried;
@@ -257,7 +257,7 @@ impl Worker {
                 To::Stored(stored) => self.queue_stored(stored, &mut waiting),
                 To::Member(receiver, group) => {
                     if !self.queue(&message, receiver, Some(group), &mut waiting) {
-                        // It has just gone: another member takes its place.
+                        // It has just disconnected: another member takes its place.
                         self.choose_another(&message, group, is_handed_on);
                     }
                 }
@@ -270,7 +270,7 @@ impl Worker {
         }
     }
 
-    /// Queues a message with one session; tells whether the session is there.
+    /// Queues a message for one session; returns whether the session exists.
     fn queue(
         &self,
         message: &Arc<Message>,
@@ -304,7 +304,8 @@ impl Worker {
         true
     }
 
-    /// A message is durable in the queue of a session that lasts: it is sent when its turn comes.
+    /// A message is durable in the queue of a persistent session: it is sent after the earlier
+    /// ones.
     fn queue_stored(&self, stored: &StoredDelivery, waiting: &mut Waiting) {
         let StoredDelivery { session, live, number, overtaken, delivery } = stored;
         let key = SlotKey::of(live.number);
@@ -343,12 +344,12 @@ impl Worker {
                 self.collect(client);
                 self.touch(key, socket);
             }
-            // It has gone: the message waits for it.
+            // The session is disconnected: the message stays in its queue.
             _ => {}
         }
     }
 
-    /// Puts a delivery into a session's queue, or says what becomes of it where that is full.
+    /// Puts a delivery into a session's queue, or applies the overflow rule if the queue is full.
     fn push(
         &self,
         client: &mut Client,
@@ -372,7 +373,7 @@ impl Worker {
                     QueueOverflow::DropOldest => return self.drop_one(client, "queue-full"),
                     QueueOverflow::EndSession => {
                         self.drop_one(client, "queue-full");
-                        // Within its own turn, because the slots are in use here.
+                        // In a separate turn, because the slots are borrowed here.
                         let mail = Mail::QueueFull(client.key);
                         return self.mail.send(mail).unwrap_or_default();
                     }
@@ -385,16 +386,16 @@ impl Worker {
         self.collect(client);
     }
 
-    /// Counts one delivery that is not even queued.
+    /// Counts a delivery that was dropped before it was queued.
     fn drop_one(&self, client: &mut Client, reason: &'static str) {
         client.dropped += 1;
         self.count(|counts| counts.dropped += 1);
         self.dropped(reason, 1);
     }
 
-    /// Gives a message that was queued with a member that has ended to another one.
+    /// Gives a message from the queue of a member that has ended to another member.
     pub(super) fn hand_on(&self, message: &Arc<Message>, group: &Arc<Group>) {
-        // It leaves this queue, and is routed anew.
+        // It leaves this queue, and is routed again.
         self.count(|counts| {
             counts.queued = counts.queued.wrapping_sub(1);
             counts.routed = counts.routed.wrapping_sub(1);
@@ -424,7 +425,7 @@ impl Worker {
         }
     }
 
-    /// Tells publishers that their publishes are with their receivers.
+    /// Notifies publishers that their publishes are queued for all receivers.
     pub(super) fn answer_passed(&self) {
         let passed = take(&mut *self.deliveries.passed.0.borrow_mut());
         let mut others: Vec<(u16, Vec<(SlotKey, u64)>)> = Vec::new();
@@ -443,16 +444,16 @@ impl Worker {
         }
     }
 
-    /// A publish of one of its sessions is with its receivers.
+    /// A publish of one of the worker's sessions is queued for its receivers.
     pub(super) fn passed(&self, key: SlotKey, seq: u64) {
         let mut slots = self.slots.borrow_mut();
-        // One that has gone needs no answer.
+        // A session that is gone needs no answer.
         match slots.get_mut(key) {
             Some(Slot { client: Some(client), socket: Some(socket) }) => {
                 client.session.passed(seq);
                 self.touch(key, socket);
             }
-            // What an alarm publishes is waited for without a socket.
+            // The publish of an alarm waits without a socket.
             Some(Slot { client: Some(client), socket: None }) if client.alarm.is_some() => {
                 client.session.passed(seq);
                 self.remove_if_done(key, &mut slots);
@@ -462,9 +463,9 @@ impl Worker {
     }
 }
 
-/// The answer that a message's receivers may hold back, made for the first of them that does.
+/// The answer that a message's receivers may hold back, created by the first one that does.
 struct Waiting {
-    /// `None`: nobody waits.
+    /// `None`: no publisher waits.
     origin: Option<Origin>,
     pass: Option<Rc<Pass>>,
 }

@@ -1,15 +1,16 @@
-//! Connections that have said no CONNECT yet: who they are, how many there may be, and whose turn
-//! it is.
+//! Connections before their CONNECT: their addresses, their limits, and the order of their
+//! greetings.
 //!
 //! # Live connections go first
-//! A greeting costs up to a thousand times what a message costs (a handshake of TLS some 0.3 ms),
-//! and after a cut a whole fleet greets at once. So greetings take turns ([`GreetingTurns`]): a few
-//! go on, then everything else that is ready has its turn, then the next few.
+//! A greeting (TLS handshake and CONNECT) costs up to a thousand times as much as a message (a TLS
+//! handshake about 0.3 ms), and after a network failure a whole fleet connects at once. So
+//! greetings take turns ([`GreetingTurns`]): a few proceed, then everything else that is ready,
+//! then the next few.
 //!
 //! # Bounds
-//! Silent is who has said no whole CONNECT, on TLS no whole ClientHello; who has said hello shakes
-//! hands until its CONNECT. Past a bound of either the one that waits for the longest is closed,
-//! never the newcomer.
+//! A peer is silent until it has sent a complete CONNECT, with TLS a complete ClientHello; after
+//! the ClientHello it is in its handshake until its CONNECT. Beyond the limit of either, the one
+//! that has waited longest is closed, never the newest.
 
 use std::{
     cell::Cell,
@@ -27,10 +28,10 @@ use tokio::sync::Semaphore;
 use super::{mailbox::Mail, slot::SlotKey, thread::Worker};
 use crate::{model::SilentTicket, mqtt::close::Close};
 
-/// Greetings that go on before everything else has its turn again.
+/// Greetings that proceed before everything else has its turn again.
 const GREETINGS_AT_ONCE: usize = 4;
 
-/// How far a connection is that has said no CONNECT, and where it is counted.
+/// The state of a connection before its CONNECT, and the count that includes it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::mqtt) enum Early {
     Silent(SilentTicket),
@@ -38,13 +39,13 @@ pub(in crate::mqtt) enum Early {
 }
 
 impl Worker {
-    /// A peer is there and has said nothing yet.
+    /// A peer has connected and has sent nothing yet.
     pub(in crate::mqtt) fn arrived(&self, key: SlotKey, address: IpAddr) -> Early {
         let now = self.shared.clock.monotonic();
         Early::Silent(self.shared.silent.arrived(self.session_id(key), address, now))
     }
 
-    /// A whole ClientHello has come.
+    /// A complete ClientHello was received.
     pub(in crate::mqtt) fn said_hello(&self, key: SlotKey, early: Early, io: &IoRef) -> Early {
         self.spoke(early);
         let (session, now) = (self.session_id(key), self.shared.clock.monotonic());
@@ -52,7 +53,7 @@ impl Worker {
         Early::ShakingHands(ticket)
     }
 
-    /// A connection is no longer early: it has said its CONNECT, or it ends.
+    /// A connection is no longer early: its CONNECT was received, or it ends.
     pub(in crate::mqtt) fn spoke(&self, early: Early) {
         match early {
             Early::Silent(ticket) => self.shared.silent.left(ticket),
@@ -60,7 +61,7 @@ impl Worker {
         }
     }
 
-    /// A whole CONNECT has come.
+    /// A complete CONNECT was received.
     pub(in crate::mqtt) fn said_connect(&self, key: SlotKey) {
         let mut slots = self.slots.borrow_mut();
         if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
@@ -68,7 +69,7 @@ impl Worker {
         }
     }
 
-    /// Closes peers that have said no CONNECT, past the bounds on them.
+    /// Closes peers without a CONNECT, beyond their limits.
     pub(super) fn close_early(&self) {
         let now = self.shared.clock.monotonic();
         for (peers, cause) in
@@ -80,7 +81,7 @@ impl Worker {
         }
     }
 
-    /// Closes a peer that has said no CONNECT, if it has still not.
+    /// Closes a peer, if it still has not sent a CONNECT.
     pub(super) fn too_early(&self, key: SlotKey, cause: &'static str) {
         let is_early = self.slots.borrow_mut().get_mut(key).is_some_and(|slot| {
             slot.socket.as_ref().is_some_and(|socket| !socket.has_said_connect)
@@ -90,23 +91,23 @@ impl Worker {
         }
     }
 
-    /// Waits until a greeting may go on.
+    /// Waits until a greeting may proceed.
     pub(in crate::mqtt) async fn greeting_turn(&self) {
         self.greeting_turns.turn().await;
     }
 }
 
-/// Where a peer is; nowhere, if it has gone.
+/// The address of a peer; unspecified, if it is gone.
 pub(super) fn address_of(io: &IoRef) -> IpAddr {
     let address = io.query::<PeerAddr>().get().map(|address| address.into_inner().ip());
     address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
-/// The turns of the greetings of one worker, first come, first served.
+/// The turns of the greetings of one worker, in the order of their arrival.
 pub(super) struct GreetingTurns {
-    /// Those that wait for a turn that has not been given.
+    /// Greetings that wait, without a turn.
     waiting: Cell<usize>,
-    /// Turns that have been given and not taken: it keeps those that wait in their order.
+    /// Turns that were given but not taken: it keeps the waiting greetings in their order.
     turns: Semaphore,
     task: LocalWaker,
 }
@@ -143,18 +144,18 @@ impl GreetingTurns {
                 Poll::Pending
             })
             .await;
-            // Turns of those who went while they waited are nobody's.
+            // Discards the turns of greetings that ended while they waited.
             self.turns.forget_permits(self.turns.available_permits());
             let some = self.waiting.get().min(GREETINGS_AT_ONCE);
             self.waiting.set(self.waiting.get() - some);
             self.turns.add_permits(some);
-            // Behind all that is ready, and behind what the sockets bring meanwhile.
+            // After everything that is ready, and after what the sockets receive meanwhile.
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// The worker's task that lets greetings go on.
+/// The worker's task that gives turns to greetings.
 pub(super) async fn give_greeting_turns(worker: Rc<Worker>) {
     worker.greeting_turns.give().await;
 }
@@ -163,8 +164,8 @@ pub(super) async fn give_greeting_turns(worker: Rc<Worker>) {
 mod tests {
     use super::*;
 
-    /// Every greeting has its turn, in the order in which they came, and between two turns of
-    /// somebody else no more than a few.
+    /// Every greeting gets its turn, in the order of arrival, and only a few proceed between two
+    /// turns of another task.
     #[tokio::test]
     async fn a_thousand_greetings_let_others_go_on_between_them() {
         let turns = Rc::new(GreetingTurns::default());
@@ -181,7 +182,7 @@ mod tests {
         }
         tasks
             .run_until(async {
-                // They have all come.
+                // Until all have arrived.
                 while turns.waiting.get() < 1000 - GREETINGS_AT_ONCE {
                     tokio::task::yield_now().await;
                 }

@@ -1,4 +1,4 @@
-//! The end of a connection, and of its session with it.
+//! The end of a connection, and of its session.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -10,7 +10,7 @@ use super::{
 use crate::{model::ReceiptTicket, mqtt::close::Close};
 
 impl Worker {
-    /// A connection has ended. Its slot goes once no lane has an answer for it any more.
+    /// A connection has ended. Its slot is freed once no lane owes it an answer any more.
     pub(in crate::mqtt) fn closed(&self, key: SlotKey, cause: &'static str) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(key) else { return };
@@ -45,11 +45,11 @@ impl Worker {
         self.remove_if_done(key, &mut slots);
         drop(slots);
         self.hand_over();
-        // Who comes next finds what this one left.
+        // The next session with this identifier finds what this one left.
         self.shared.registry.release(&session_key, session);
     }
 
-    /// Frees a slot whose connection has ended, once nothing is owed to it or by it.
+    /// Frees a slot whose connection has ended, once nothing is pending for it or from it.
     pub(super) fn remove_if_done(&self, key: SlotKey, slots: &mut super::thread::Slots) {
         let is_owed = |client: &Client| {
             let is_awaited = client.alarm.is_some() && !client.session.is_settled();
@@ -71,7 +71,7 @@ impl Worker {
         }
     }
 
-    /// Ends what the session has subscribed to; what it leaves of shared subscriptions goes to
+    /// Ends the session's subscriptions; its unacknowledged messages of shared subscriptions go to
     /// other members.
     fn end_session(&self, key: SlotKey, client: &mut Client) {
         self.collect(client);
@@ -90,11 +90,11 @@ impl Worker {
                 self.hand_on(&delivery.message, group);
             }
         }
-        // What was counted is published at the end of the turn.
+        // The counts are published at the end of the turn.
         self.dirty();
     }
 
-    /// Publishes a client's will, if it left one; tells whether that is done, or has to wait for
+    /// Publishes a client's will, if there is one; returns whether that is done, or must wait for
     /// memory.
     pub(super) fn publish_will(&self, key: SlotKey, client: &mut Client) -> bool {
         let Some(will) = client.will.take() else { return true };
@@ -108,8 +108,8 @@ impl Worker {
         true
     }
 
-    /// Ends a connection at once; its task notices later. What it took in is made durable and
-    /// counted all the same.
+    /// Ends a connection at once; its task notices later. Messages that were received are made
+    /// durable and counted all the same.
     pub(super) fn close(&self, key: SlotKey, close: &Close, cause: &'static str) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(key) else { return };

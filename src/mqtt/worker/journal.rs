@@ -1,4 +1,4 @@
-//! Records of the worker's sessions for the journal, and what follows once they are durable.
+//! Records of the worker's sessions for the journal, and the actions once they are durable.
 
 use std::{num::NonZeroU16, sync::Arc};
 
@@ -18,19 +18,19 @@ use crate::{
     sessions::{self, Answered, Change, Ended, Outcome, Published, QueueOverflow, record_of},
 };
 
-/// What a publish changes beside the queues of its receivers.
+/// The changes of a publish besides the queues of its receivers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
-    /// Its place among the retained messages; 0 if it is none.
+    /// Its number among the retained messages; 0: not retained.
     pub(super) retained_as: u64,
     /// The session that sent it at QoS 2, and its packet identifier.
     pub(super) received: Option<(u64, u16)>,
-    /// The will that it is; 0 for none.
+    /// The number of the will; 0: not a will.
     pub(super) will: u64,
 }
 
 impl Worker {
-    /// Writes records, which are handed over at the end of the turn.
+    /// Writes records, which are handed over to the journal at the end of the turn.
     pub(super) fn journal(&self, write: impl FnOnce(&mut Change<Ticket>)) {
         let new = || self.shared.lasting.sessions.change(&self.told);
         let mut change = self.change.take().unwrap_or_else(new);
@@ -39,23 +39,23 @@ impl Worker {
         self.dirty();
     }
 
-    /// Hands over what was written.
+    /// Hands the written records over to the journal.
     pub(super) fn hand_over(&self) {
         if let Some(change) = self.change.take() {
             self.shared.lasting.offer(change);
         }
     }
 
-    /// The time on both clocks, to a tick.
+    /// The time of both clocks, with the precision of a tick.
     pub(super) fn moments(&self) -> Moments {
         Moments { monotonic: self.monotonic(), wall: self.wall.get() }
     }
 
-    /// Writes what a publish changes that lasts; it goes on once that is durable, if anybody is to
-    /// hear of it.
+    /// Writes the persistent changes of a publish; it continues once they are durable, if a
+    /// publisher or receiver waits for that.
     pub(super) fn store(&self, bringing: Bringing, marks: Marks) {
         let is_heard_of = bringing.publisher.is_some() || !bringing.receivers.is_empty();
-        // The ticket owns what the record borrows: so it is written in two steps.
+        // The ticket owns the data that the record borrows, so it is written in two steps.
         self.with_record(&bringing, marks, |publish| {
             self.journal(|change| change.publish(publish, None));
         });
@@ -65,7 +65,7 @@ impl Worker {
         }
     }
 
-    /// Brings a publish to its journal once its lanes have made it durable.
+    /// Writes a publish to the journal once its lanes have made it durable.
     pub(super) fn store_later(
         &self,
         client: &mut Client,
@@ -78,7 +78,7 @@ impl Worker {
         client.deferred.push_back(Deferred { seq, later: Later::Record(record, ticket) });
     }
 
-    /// Does what waited for publishes whose lanes have answered.
+    /// Executes what waited for publishes whose lanes have answered.
     pub(super) fn do_deferred(&self, client: &mut Client) {
         let Client { deferred, session, .. } = client;
         let is_due = |first: &mut Deferred| session.is_spooled(first.seq);
@@ -123,10 +123,10 @@ impl Worker {
         })
     }
 
-    /// What became of records.
+    /// The results of records.
     pub(super) fn journaled(&self, answered: Answered<Ticket>) {
         if !answered.durable {
-            return; // Nobody hears of it.
+            return; // Nothing may depend on them.
         }
         for (ticket, outcome) in answered.tickets {
             match (ticket, outcome) {
@@ -144,7 +144,7 @@ impl Worker {
         self.dirty();
     }
 
-    /// A message is durable in the queues of its receivers: those that are there get it.
+    /// A message is durable in the queues of its receivers: the connected ones get it.
     fn bring(&self, bringing: Bringing, published: &Published) {
         let Bringing { publisher, may_wait, message, receivers, scan_of, is_sole } = bringing;
         published.ended.iter().for_each(|ended| self.session_ended(ended));
@@ -197,7 +197,7 @@ impl Worker {
         }
     }
 
-    /// A publish is durable, and on its way to so many workers that answer for it.
+    /// A publish is durable, and on its way to `brought` workers that will answer.
     fn answer_publisher(&self, (key, seq): (SlotKey, u64), brought: u16, is_taken: bool) {
         if let Some(client) = self.slots.borrow_mut().get_mut(key).and_then(|it| it.client.as_mut())
         {
@@ -217,7 +217,7 @@ impl Worker {
         self.dropped("drop-oldest", count);
     }
 
-    /// A client gets an answer that waited for the disk.
+    /// Sends a client an answer that waited for the disk.
     fn say(&self, key: SlotKey, packet: &[u8]) {
         let mut slots = self.slots.borrow_mut();
         if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
@@ -231,7 +231,7 @@ impl Worker {
         }
     }
 
-    /// The exchange of a publish of QoS 2 has ended, durably.
+    /// The end of a QoS 2 exchange is durable.
     fn completed(&self, key: SlotKey, id: NonZeroU16) {
         let mut slots = self.slots.borrow_mut();
         if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
@@ -243,7 +243,7 @@ impl Worker {
         }
     }
 
-    /// A session has ended with all that it left.
+    /// A session has ended, with its subscriptions and queue.
     pub(super) fn session_ended(&self, ended: &Ended) {
         self.shared.tracker.session_ended(ended.session);
         let session = stored_id(ended.session);
@@ -256,7 +256,7 @@ impl Worker {
         self.dirty();
     }
 
-    /// The exchange of a publish of QoS 2 ends, once that is durable.
+    /// A QoS 2 exchange ends, once that is durable.
     pub(in crate::mqtt) fn complete(&self, key: SlotKey, client: &Client, id: NonZeroU16) {
         if let Some(lasting) = &client.lasting {
             let ticket = Ticket::Completed(key, id);
@@ -264,7 +264,7 @@ impl Worker {
         }
     }
 
-    /// Tells the journal what has become of a session's messages.
+    /// Writes the progress of a session's messages to the journal.
     pub(super) fn tell_journal(&self, client: &mut Client) {
         let Client { lasting: Some(lasting), session, key, .. } = client else { return };
         let Some(outbound) = session.outbound.as_mut() else { return };
@@ -290,7 +290,7 @@ impl Worker {
         }
     }
 
-    /// Retained messages of a session have come out of the journal: it may want more.
+    /// Retained messages of a session are durable in its queue: it may need more.
     fn scanned(&self, key: SlotKey) {
         let mut slots = self.slots.borrow_mut();
         if let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) {
@@ -301,7 +301,7 @@ impl Worker {
         }
     }
 
-    /// A retained message goes to a session that has just subscribed, through its queue.
+    /// A retained message goes to a session with a new subscription, through its queue.
     pub(super) fn store_retained(
         &self,
         key: SlotKey,
@@ -313,7 +313,7 @@ impl Worker {
             session: stored_id(session),
             qos: scan.qos,
             own: OwnPublishes::Included,
-            // [MQTT-3.3.1-8]: it is a retained one.
+            // [MQTT-3.3.1-8]: the message is a retained one.
             retain_as_published: true,
             is_asked: false,
             ids: scan.ids.clone(),
@@ -329,7 +329,7 @@ impl Worker {
         self.store(bringing, Marks::default());
     }
 
-    /// Receivers whose queues lie in the journal get a message that nobody waits for.
+    /// Receivers with a queue in the journal get a message for which no publisher waits.
     pub(super) fn store_for(&self, message: &Arc<Message>, receivers: Vec<StoredReceiver>) {
         if receivers.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! What reaches a worker from other threads: one queue a worker, one kind of letter a reason.
+//! Letters to a worker from other threads: one queue a worker, one kind of letter a reason.
 
 use std::{
     pin::Pin,
@@ -23,9 +23,9 @@ use crate::{
     uplink::Answer,
 };
 
-/// Requests of operators that wait for one worker; one more waits outside.
+/// Requests of operators that wait for one worker; further ones wait outside.
 const REQUESTS_MAX: usize = 64;
-/// How long an answer may take: a worker reads its mailbox once a turn.
+/// The maximum time of an answer: a worker reads its mailbox once a turn.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// One letter to a worker.
@@ -33,71 +33,71 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub(in crate::mqtt) enum Mail {
     /// A lane's answer about a group of the worker's.
     Group(Answer<SlotKey>),
-    /// Questions of an operator about vehicles.
+    /// Queries of an operator about vehicles.
     Questions(Questions),
-    /// A question of an operator about sessions.
+    /// A query of an operator about sessions.
     Survey(Survey),
-    /// A client identifier of the worker's has been taken over: that connection ends.
+    /// A client identifier of the worker's was taken over: its old connection ends.
     TakenOver(SlotKey, oneshot::Sender<()>),
-    /// Too many have said no CONNECT yet, and this one waits for the longest: it ends, for the
-    /// cause that is given.
+    /// Too many connections have sent no CONNECT yet, and this one has waited longest: it ends, for
+    /// this cause.
     TooEarly(SlotKey, &'static str),
     /// Messages for sessions of the worker's.
     Carried(Vec<Carried>),
-    /// Publishes of the worker's sessions, by their numbers, that are with their receivers.
+    /// Publishes of the worker's sessions, by their numbers, that are queued for their receivers.
     Passed(Vec<(SlotKey, u64)>),
-    /// A session's queue is full, and its connection is to end for it.
+    /// A session's queue is full, and its connection must end because of that.
     QueueFull(SlotKey),
     /// A command for a session of the worker's.
     Command(SlotKey, Box<OutgoingCommand>),
-    /// Commands that need not be queued any more.
+    /// Commands that can be removed from their queues.
     Forget(Vec<QueuePlace>),
-    /// What an alarm publishes.
+    /// The publication of an alarm.
     Alarm(Box<Publication>),
-    /// What the server says on a topic of its own, as JSON.
+    /// A message of the server on one of its own topics, as JSON.
     Tell(Box<str>, Box<str>),
-    /// What became of the worker's records.
+    /// The results of the worker's records.
     Journaled(Answered<Ticket>),
-    /// A piece of the queue of a session that lasts.
+    /// A piece of the queue of a persistent session.
     Fetched(SlotKey, Piece),
-    /// Wills that are to be published; somebody may wait for that.
+    /// Wills to publish; the sender is notified when that is done.
     DueWills(Vec<DueWill>, Option<oneshot::Sender<()>>),
-    /// An operator ends a session that is away.
+    /// An operator ends a disconnected session.
     EndAbsent(u64),
     /// The appliance is stopping.
     Drain,
 }
 
-/// The questions of one request to one worker.
+/// The queries of one request to one worker.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Questions {
     /// In the order of the answers.
     pub(super) questions: Vec<SessionQuestion>,
-    /// As far as they are answered.
+    /// The answers so far.
     pub(super) answers: Vec<Option<SessionAnswer>>,
     pub(super) reply: oneshot::Sender<Vec<Option<SessionAnswer>>>,
-    /// One of the worker's [`REQUESTS_MAX`], until it is answered.
+    /// One of the worker's [`REQUESTS_MAX`] permits, until it is answered.
     _turn: OwnedSemaphorePermit,
 }
 
-/// The way to one worker. Not bounded as a queue, because each letter is: groups by the memory
-/// budget, requests by [`REQUESTS_MAX`], messages for other workers' sessions by what publishers
-/// may leave unacknowledged, the rest by the connections, each of which ends once.
+/// The mailbox of one worker. Not bounded as a queue, because each kind of letter is: groups by the
+/// memory budget, requests by [`REQUESTS_MAX`], messages for other workers' sessions by the
+/// unacknowledged publishes, the others by the connections, each of which ends once.
 #[derive(Clone, Debug)]
 pub(super) struct Mailbox {
     pub(super) mail: mpsc::UnboundedSender<Mail>,
     pub(super) requests: Arc<Semaphore>,
 }
 
-/// The workers, as others reach them. Made before the edge starts, and filled by its workers.
+/// The workers' mailboxes. Created before the edge starts, and filled by its workers.
 #[derive(Debug)]
 pub struct Workers {
-    /// By the worker's number. A lock, because workers start while operators ask.
+    /// By the worker's number. Behind a lock, because workers start while operators send requests.
     mailboxes: RwLock<Vec<Mailbox>>,
     within: Duration,
     /// Set when the edge starts.
     command_routes: OnceLock<CommandRoutes>,
-    /// The same.
+    /// Set when the edge starts.
     absent: OnceLock<Absent>,
 }
 
@@ -113,7 +113,7 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// A worker starts: its number, and its mail.
+    /// A worker starts: its number, and its mailbox.
     pub(super) fn join(&self) -> (u16, mpsc::UnboundedSender<Mail>, mpsc::UnboundedReceiver<Mail>) {
         let (mail, received) = mpsc::unbounded_channel();
         let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
@@ -123,7 +123,7 @@ impl Workers {
         (number, mail, received)
     }
 
-    /// Where commands find their sessions.
+    /// Sets how commands find their sessions.
     pub(in crate::mqtt) fn route_commands(
         &self,
         router: &Arc<Router>,
@@ -135,7 +135,7 @@ impl Workers {
         self.command_routes.get_or_init(|| CommandRoutes { router, vehicles, presence });
     }
 
-    /// Where sessions are looked for that are away.
+    /// Sets where disconnected sessions are searched.
     pub(in crate::mqtt) fn look_for_absent(&self, absent: Absent) {
         self.absent.get_or_init(|| absent);
     }
@@ -151,13 +151,13 @@ impl Workers {
     /// Sends a letter about a session to its worker.
     pub(in crate::mqtt) fn send(&self, session: SessionId, mail: impl FnOnce(SlotKey) -> Mail) {
         if let Some(mailbox) = self.mailbox(session.worker) {
-            // A worker that has ended has no session left.
+            // A worker that has ended has no sessions any more.
             mailbox.mail.send(mail(SlotKey::of(session.number))).unwrap_or_default();
         }
     }
 
-    /// Sends a letter to one worker; false if it has not begun, or has ended: then it has no
-    /// session.
+    /// Sends a letter to one worker; false if it has not started, or has ended: then it has no
+    /// sessions.
     pub(in crate::mqtt) fn send_to(&self, worker: u16, mail: Mail) -> bool {
         self.mailbox(worker).is_some_and(|mailbox| mailbox.mail.send(mail).is_ok())
     }
@@ -168,15 +168,15 @@ impl Workers {
         mailboxes.iter().for_each(|mailbox| mailbox.mail.send(mail()).unwrap_or_default());
     }
 
-    /// The ways to all workers.
+    /// The mailboxes of all workers.
     pub(super) fn all(&self) -> Vec<Mailbox> {
         self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for workers' answers, for as long as they may take.
+    /// Waits for workers' answers, up to the maximum time.
     ///
     /// # Errors
-    /// They took longer.
+    /// The answers took longer.
     pub(super) async fn in_time<T>(&self, said: impl Future<Output = T>) -> Result<T, EdgeTimeout> {
         let waited_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
         tokio::time::timeout(self.within, said).await.map_err(|_| EdgeTimeout { waited_ms })
@@ -200,14 +200,14 @@ impl Workers {
             by_worker[at].1.push(place);
             by_worker[at].2.push(question);
         }
-        // All are written before the first answer is waited for.
+        // All letters are sent before the first answer is awaited.
         let mut replies = Vec::new();
         for (worker, places, questions) in by_worker {
             let Some(mailbox) = self.mailbox(worker) else { continue };
             let Ok(turn) = mailbox.requests.acquire_owned().await else { continue };
             let (reply, replied) = oneshot::channel();
             let questions = Questions { questions, answers: Vec::new(), reply, _turn: turn };
-            // A worker that has ended has no session left.
+            // A worker that has ended has no sessions any more.
             if mailbox.mail.send(Mail::Questions(questions)).is_ok() {
                 replies.push((places, replied));
             }
@@ -241,7 +241,7 @@ mod tests {
         SessionQuestion { session, vehicle: "A".into(), with_lines: false }
     }
 
-    /// A worker whose sessions are called by their numbers; those of odd numbers have ended.
+    /// A worker whose sessions have their numbers as names; those with odd numbers have ended.
     async fn answer(mut mail: mpsc::UnboundedReceiver<Mail>) {
         while let Some(Mail::Questions(Questions { questions, reply, .. })) = mail.recv().await {
             let answer = |question: &SessionQuestion| {

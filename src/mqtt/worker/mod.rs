@@ -1,21 +1,21 @@
 //! One worker thread and what it owns: its sessions, its intake, its clock, its mailbox.
 //!
-//! A session lives in a slot of the worker's slab, beside its socket while there is one; a slot is
-//! named by a [`SlotKey`], which is a number: the groups that go to the lanes, letters between
-//! threads and timers carry it, so a slot outlives its socket for as long as a lane has an answer
-//! for it, and nothing points back at a connection.
+//! A session is in a slot of the worker's slab, with its socket while there is one. A slot is
+//! identified by a [`SlotKey`], which is a number: the groups that go to the lanes, letters between
+//! threads and timers contain it. So a slot outlives its socket for as long as a lane owes it an
+//! answer, and nothing references a connection.
 //!
 //! - `slot`: slots, keys, the slab.
-//! - `mailbox`: what reaches a worker from other threads: one queue, one kind of letter a reason.
-//! - `command`: commands to its sessions, and receipts from them. `alarm`: what its messages raise.
-//! - `publish`, `subscribe`: what publishes and subscriptions of its sessions do; `deliver`:
-//!   messages into the queues of sessions; `write`: out of the queues into sockets. `end`: how a
-//!   session ends.
-//! - `arrive`: connections that come; `early`: those that have said no CONNECT yet. `resume`:
-//!   sessions that last go on, and stay behind; `journal`: their records; `away`: what becomes of
-//!   those that nobody comes back to.
-//! - `survey`: operators' questions about sessions; `absent`: about those that are away.
-//! - `tell`: what a worker counts, and `$SYS`.
+//! - `mailbox`: letters to a worker from other threads: one queue, one kind of letter a reason.
+//! - `command`: commands to its sessions, and receipts from them. `alarm`: alarms from its
+//!   messages.
+//! - `publish`, `subscribe`: publishes and subscriptions of its sessions; `deliver`: messages into
+//!   the queues of sessions; `write`: from the queues into sockets. `end`: the end of a session.
+//! - `arrive`: new connections; `early`: connections before their CONNECT. `resume`: persistent
+//!   sessions that are resumed, and stay after a disconnect; `journal`: their records; `away`: the
+//!   end of abandoned ones.
+//! - `survey`: operators' queries about sessions; `absent`: about disconnected ones.
+//! - `tell`: the worker's counters, and `$SYS`.
 //! - `thread`: the worker itself. `tasks`: its tasks: mailbox, end of turn, clock.
 
 mod absent;

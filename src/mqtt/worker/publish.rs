@@ -1,5 +1,5 @@
-//! A publish: into the spool if a mapping wants it, to whoever subscribes, and into the retained
-//! messages if it says so.
+//! A publish: into the spool if a mapping matches, to the subscribers, and into the retained
+//! messages if its retain flag is set.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use crate::{
 const NO_SUBSCRIBERS: u8 = 0x10;
 
 impl Worker {
-    /// Takes a publish of a session in.
+    /// Accepts a publish of a session.
     ///
     /// # Errors
-    /// [`NoRoom`] if there is no memory for it: nothing has been done with it.
+    /// [`NoRoom`] if there is no memory for it: it has had no effect.
     pub(in crate::mqtt) fn take(
         &self,
         key: SlotKey,
@@ -37,7 +37,7 @@ impl Worker {
         let Client { session, memo, identity, .. } = client;
         let topic = session.topic(publish);
         let facts = memo.more(topic);
-        // Where it publishes, an alarm's mapping file says; and nothing of it raises another.
+        // An alarm's topic is defined by its mapping file; and its publish raises no other alarm.
         let is_own = client.alarm.is_some();
         if !is_own && !facts.may_publish(&self.shared.access, identity, topic) {
             self.refused_operation("publish", identity, topic);
@@ -50,11 +50,11 @@ impl Worker {
         let route = facts.route(&self.shared.router, topic);
         let mut intake = self.intake.borrow_mut();
         let taken = if publish.retain && publish.payload.is_empty() {
-            // The clear of a retained message is no measurement.
+            // A publish that clears a retained message is not a measurement.
             intake.clear(topic, memo)
         } else if intake.has_room() {
             let Publish { payload, content_type, .. } = *publish;
-            // Who is anonymous has nothing verified.
+            // An anonymous client has no verified vehicle.
             let own = identity.vehicle().filter(|_| !identity.is_anonymous());
             let sender = if is_own { Sender::Unchecked } else { Sender::Session(own) };
             let incoming = Incoming { topic, payload, content_type, sender };
@@ -72,8 +72,8 @@ impl Worker {
             return Ok(held);
         }
         if publish.qos == Qos::ExactlyOnce && held.reason == NO_SUBSCRIBERS {
-            // Its exchange only begins: who subscribes until it ends is not known (5.0, 3.5.2.1:
-            // 0x10 may be said).
+            // Its exchange has only begun: there may be subscribers before it ends (5.0, 3.5.2.1:
+            // 0x10 is optional).
             held.reason = 0;
         }
         if is_receipt {
@@ -95,8 +95,7 @@ impl Worker {
         Ok(self.pass_on(key, client, publish, route.as_ref(), (held, is_mapped), marks))
     }
 
-    /// Brings a publish to whoever else is concerned: subscribers, the retained messages, the
-    /// journal.
+    /// Passes a publish to subscribers, the retained messages and the journal.
     fn pass_on(
         &self,
         key: SlotKey,
@@ -128,7 +127,8 @@ impl Worker {
         marks.received = received(client, publish, held.reason);
         let is_sole = !is_taken && !receivers.is_empty();
         let bringing = Bringing {
-            // At QoS 0 too, so that a session holds no more than it may while the disk has no room.
+            // At QoS 0 too, so that a session holds no more than its limit while the disk has no
+            // room.
             publisher: Some((key, seq)),
             may_wait,
             message,
@@ -139,8 +139,8 @@ impl Worker {
         self.keep(client, held, bringing, marks)
     }
 
-    /// Writes what a publish changes that lasts, if it changes anything; its acknowledgement waits
-    /// for that.
+    /// Writes the persistent changes of a publish, if there are any; its acknowledgement waits for
+    /// them.
     fn keep(&self, client: &mut Client, mut held: Held, bringing: Bringing, marks: Marks) -> Held {
         if bringing.receivers.is_empty() && marks == Marks::default() {
             return held;
@@ -155,7 +155,7 @@ impl Worker {
         held
     }
 
-    /// Counts the payload of a publish that was taken; one without room comes again.
+    /// Counts the payload of a publish that was accepted; one without room is tried again.
     fn read_payload(&self, publish: &Publish<'_>) {
         self.traffic(|traffic| traffic.payload_read += publish.payload.len() as u64);
     }
@@ -191,7 +191,7 @@ impl Worker {
         is_retained
     }
 
-    /// Counts deliveries that were given up.
+    /// Counts dropped deliveries.
     pub(super) fn dropped(&self, reason: &'static str, count: u64) {
         if count > 0 {
             let label = ReasonLabel { reason };
@@ -200,7 +200,7 @@ impl Worker {
     }
 }
 
-/// The exchange that a publish of QoS 2 begins, of a session that lasts; none if it ends at once.
+/// The exchange of a QoS 2 publish of a persistent session; `None` if it ends at once.
 fn received(client: &Client, publish: &Publish<'_>, reason: u8) -> Option<(u64, u16)> {
     let ends = reason >= 0x80 && client.session.terms().version == Version::V5;
     let begins = publish.qos == Qos::ExactlyOnce && !ends;

@@ -1,5 +1,5 @@
-//! What is refused: counted by its reason, and told with a rate limit, because anybody can provoke
-//! it. What a client brings to prove who it is is never told.
+//! Refusals: counted by their reason, and logged with a rate limit, because anybody can cause them.
+//! Credentials of a client are never logged.
 
 use std::{cell::RefCell, net::SocketAddr, time::Duration};
 
@@ -11,15 +11,15 @@ use crate::{
     telemetry::{LogLimit, ReasonLabel},
 };
 
-/// How often a worker tells of refusals of one kind.
+/// The log interval of a worker for refusals of one kind.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
-/// Bytes of a stranger's words that are told.
+/// The maximum bytes of a client's text in the log.
 const WORDS_BYTES_MAX: usize = 128;
 
-/// When what was told last.
+/// When each kind was logged last.
 #[derive(Debug)]
 pub(super) struct Refusals {
-    /// What is no CONNECT, or one that cannot be served.
+    /// Peers without a CONNECT, or with one that cannot be served.
     peers: RefCell<LogLimit>,
     clients: RefCell<LogLimit>,
     operations: RefCell<LogLimit>,
@@ -33,13 +33,13 @@ impl Default for Refusals {
 }
 
 impl Worker {
-    /// Tells of a peer that gets no session.
+    /// Logs a peer that gets no session.
     #[cold]
     pub(in crate::mqtt) fn refused(&self, io: &IoRef, why: &str) {
         self.refused_from(io.query::<PeerAddr>().get().map(PeerAddr::into_inner), why);
     }
 
-    /// The same where the connection has gone already.
+    /// The same if the connection is already gone.
     #[cold]
     pub(in crate::mqtt) fn refused_from(&self, address: Option<SocketAddr>, why: &str) {
         let now = self.shared.clock.monotonic();
@@ -48,7 +48,7 @@ impl Worker {
         }
     }
 
-    /// Counts and tells of a client that does not come in.
+    /// Counts and logs a client that is refused.
     #[cold]
     pub(in crate::mqtt) fn refused_client(
         &self,
@@ -63,11 +63,11 @@ impl Worker {
         let Some(suppressed) = self.refusals.clients.borrow_mut().admit(now) else { return };
         let address = io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
         let (client_id, username) = (shortened(client_id), username.map(shortened));
-        // `?` escapes what a stranger may have put in.
+        // `?` escapes the untrusted text.
         tracing::warn!(?address, ?client_id, ?username, why = %fault, suppressed, "a client is refused");
     }
 
-    /// Counts and tells of something that a client may not do by the access rules.
+    /// Counts and logs an operation that the access rules deny.
     #[cold]
     pub(super) fn refused_operation(
         &self,
@@ -91,12 +91,13 @@ impl Worker {
         );
     }
 
-    /// Whether a will may be left there. One for the server's own topics may, and is not published.
+    /// Whether a will is allowed on this topic. A will on the server's own topics is accepted, but
+    /// not published.
     pub(in crate::mqtt) fn may_will(&self, identity: &Identity, topic: &str) -> bool {
         topic.starts_with("$SYS/") || self.shared.access.rules().may_publish(identity, topic)
     }
 
-    /// Counts a subscription that rules which changed have ended.
+    /// Counts subscriptions that were ended by changed rules.
     pub(super) fn refused_receiving(&self, client: &Client, ended: u32) {
         let label = ReasonLabel { reason: "receive" };
         self.shared

@@ -1,4 +1,4 @@
-//! Sessions that last: opened by a CONNECT, resumed, and left behind when their connection ends.
+//! Persistent sessions: opened by a CONNECT, resumed, and kept when their connection ends.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -24,9 +24,9 @@ use crate::{
 };
 
 impl Worker {
-    /// Opens the session of a client in the journal, if it is to outlive its connection or one is
-    /// there. `None` if it does not last: it was not asked for, there is no room, or the journal is
-    /// halted.
+    /// Opens the session of a client in the journal, if it is to outlive its connection or already
+    /// exists. `None` if it is not persistent: that was not requested, there is no room, or the
+    /// journal is halted.
     pub(in crate::mqtt) async fn open(
         &self,
         key: SlotKey,
@@ -53,11 +53,11 @@ impl Worker {
         };
         self.journal(|change| change.open(&open, Ticket::Opened(reply)));
         self.hand_over();
-        // Never answered where the journal is halted meanwhile.
+        // There is no answer if the journal is halted meanwhile.
         let mut opened = opened.await.ok()?;
         if let Some(ended) = opened.ended.take() {
             self.session_ended(&ended);
-            // Its will comes before whatever the new one publishes.
+            // Its will precedes the publishes of the new session.
             let (done, published) = oneshot::channel();
             if self.fetch_wills(Some(done)) {
                 published.await.unwrap_or_default();
@@ -66,13 +66,13 @@ impl Worker {
         (opened.session != 0).then_some(opened)
     }
 
-    /// Seconds that a session lasts that is to last so many.
+    /// The granted session expiry interval, in seconds.
     pub(in crate::mqtt) fn granted(&self, asked: u32) -> u32 {
         let most = self.shared.lasting.sessions.options().expiry_max.as_secs();
         asked.min(u32::try_from(most).unwrap_or(u32::MAX))
     }
 
-    /// Gives a client its session as the journal has it.
+    /// Gives a client its session from the journal.
     pub(in crate::mqtt) fn resume(&self, client: &mut Client, opened: &Opened, expiry: u32) {
         let Opened { session, epoch, will, first, sent, next, .. } = *opened;
         let memory_max = self.limits().session_memory_max;
@@ -101,7 +101,7 @@ impl Worker {
             return;
         };
         let grant = self.shared.access.rules().may_subscribe(identity, text);
-        // Also for what a subscription brought that is not allowed any more.
+        // Also for messages of a subscription that is not allowed any more.
         lasting.is_asked |= grant != Grant::Whole;
         if grant == Grant::Refused {
             self.shared.router.unsubscribe(filter, routed);
@@ -114,7 +114,7 @@ impl Worker {
         self.shared.router.subscribe(filter, subscriber, outbound.load());
     }
 
-    /// Begins with what waits for a client that is connected now.
+    /// Starts sending to a newly connected client.
     pub(in crate::mqtt) fn begin(&self, key: SlotKey) {
         let mut slots = self.slots.borrow_mut();
         let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
@@ -126,7 +126,7 @@ impl Worker {
         }
     }
 
-    /// Fetches the next piece of a queue, if it is wanted.
+    /// Fetches the next piece of a queue, if it is needed.
     pub(super) fn fetch(&self, client: &mut Client) {
         let is_short = self.is_short();
         let Client { session, lasting: Some(lasting), key, .. } = client else { return };
@@ -139,7 +139,7 @@ impl Worker {
         });
     }
 
-    /// A piece of a queue has come from the disk.
+    /// A piece of a queue was read from the disk.
     pub(super) fn fetched(&self, key: SlotKey, piece: Piece) {
         let mut slots = self.slots.borrow_mut();
         let Some(Slot { client: Some(client), socket: Some(socket) }) = slots.get_mut(key) else {
@@ -156,8 +156,8 @@ impl Worker {
         self.touch(key, socket);
     }
 
-    /// Tells once which commands its queue had when a session that lasts came back, where anybody
-    /// believes that it had any.
+    /// Reports once which commands were in the queue of a resumed persistent session, if the
+    /// downlink knows of any.
     fn tell_found(&self, client: &mut Client) {
         let Client { session, lasting: Some(lasting), key, .. } = client else { return };
         let outbound = session.outbound.as_ref();
@@ -195,7 +195,7 @@ impl Worker {
                 let is_allowed =
                     !lasting.is_asked || self.shared.access.rules().may_receive(identity, topic);
                 match (is_current, is_allowed) {
-                    // It has ended meanwhile, or is sent anew.
+                    // The command has ended meanwhile, or is sent again.
                     (false, _) => What::Lost,
                     (true, false) => What::Forbidden,
                     (true, true) => What::Message(Arc::new(message)),
@@ -210,7 +210,7 @@ impl Worker {
         Some(Found { number, qos: Qos::of(qos)?, retain, ids, what })
     }
 
-    /// The connection of a session that lasts has ended: its queue stays in the journal.
+    /// The connection of a persistent session has ended: its queue stays in the journal.
     pub(super) fn suspend(&self, client: &mut Client) {
         self.collect(client);
         self.release_all(client);
@@ -231,22 +231,22 @@ impl Worker {
             sent
         });
         if let Some(lasting) = client.lasting.as_mut() {
-            // Those that are on their way into its queue: what comes there is not sent from there.
+            // Commands that are on their way into its queue: this connection does not send them.
             self.report(std::mem::take(&mut lasting.commands));
         }
         self.close_stored(client, sent);
-        // They have no PUBREC, and are sent again. What was raised is told all the same.
+        // They have no PUBREC, and are sent again. Their alarms are reported all the same.
         client.deferred.retain(|deferred| matches!(deferred.later, Later::Alarm(_)));
         if let Some(lasting) = client.lasting.as_ref()
             && client.will.as_ref().is_some_and(|will| will.delay().min(lasting.expiry) > 0)
         {
-            client.will = None; // The journal gives it out when it is due.
+            client.will = None; // The journal returns it when it is due.
         }
         self.dirty();
     }
 
-    /// Tells the journal that a connection has ended. `sent` is the number of the first message
-    /// that it did not send; without it, it sent none.
+    /// Writes the end of a connection to the journal. `sent` is the number of the first message
+    /// that it did not send; `None`: it sent none.
     pub(super) fn close_stored(&self, client: &Client, sent: Option<u64>) {
         let Some(lasting) = client.lasting.as_ref() else { return };
         let will = match &client.will {
@@ -260,11 +260,11 @@ impl Worker {
             at: self.wall.get(),
             expiry: lasting.expiry,
             will,
-            // An earlier connection may have been further ahead.
+            // An earlier connection may have sent more.
             sent: sent.unwrap_or(0).max(client.session.maybe_sent()),
         };
         self.journal(|change| change.close(&closing, Ticket::Ended));
-        // Before whoever takes the session over opens it.
+        // Before the next connection opens the session.
         self.hand_over();
     }
 }

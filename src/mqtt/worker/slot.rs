@@ -24,7 +24,7 @@ use crate::{
     uplink::{LastLine, TopicMemo},
 };
 
-/// Names a slot of one worker for as long as the slot lives; a number is never given twice.
+/// Identifies a slot of one worker for as long as the slot lives; a number is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::mqtt) struct SlotKey {
     index: u32,
@@ -32,12 +32,12 @@ pub(in crate::mqtt) struct SlotKey {
 }
 
 impl SlotKey {
-    /// As others know it: see [`SessionId`].
+    /// Its form for others: see [`SessionId`].
     pub(in crate::mqtt) fn number(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    /// Out of a number from [`Self::number`].
+    /// The key from a number of [`Self::number`].
     pub(in crate::mqtt) fn of(number: u64) -> Self {
         let [index, generation] = [number & u64::from(u32::MAX), number >> 32]
             .map(|half| u32::try_from(half).expect("32 bits each"));
@@ -48,7 +48,7 @@ impl SlotKey {
 /// The slots of one worker.
 #[derive(Debug, Default)]
 pub(super) struct Slab {
-    /// Bounded by the connections at once, and by what closed ones have still in the lanes.
+    /// Bounded by the concurrent connections, and by closed ones with pending work in the lanes.
     entries: Vec<Entry>,
     free: Vec<u32>,
 }
@@ -78,14 +78,14 @@ impl Slab {
     pub(super) fn remove(&mut self, key: SlotKey) -> Option<Slot> {
         self.get_mut(key)?;
         let entry = &mut self.entries[key.index as usize];
-        // A number that comes round again after four thousand million slots harms nobody: what was
-        // named by the first one is long gone.
+        // The number repeats after four thousand million slots, which is harmless: references to
+        // the first one are long gone.
         entry.generation = entry.generation.wrapping_add(1);
         self.free.push(key.index);
         entry.slot.take()
     }
 
-    /// The slots at the `count` places from `from` on; `None` where there is no such place.
+    /// The slots at the `count` positions from `from` on; `None` after the last position.
     pub(super) fn piece(
         &self,
         from: usize,
@@ -99,7 +99,7 @@ impl Slab {
         }))
     }
 
-    /// The same to change them.
+    /// The same, mutable.
     pub(super) fn piece_mut(
         &mut self,
         from: usize,
@@ -132,15 +132,15 @@ pub(in crate::mqtt) struct Slot {
 pub(in crate::mqtt) struct Socket {
     pub(in crate::mqtt) io: IoRef,
     pub(in crate::mqtt) accepted: Tick,
-    /// Its whole CONNECT has come: the clock that waits for it stands still.
+    /// Its complete CONNECT was received: the CONNECT timeout no longer runs.
     pub(super) has_said_connect: bool,
-    /// Why it is not read, if it is not; the keep-alive clock stands still then.
+    /// Why it is not read, if it is not; the keep-alive timeout does not run meanwhile.
     pub(in crate::mqtt) hold: Hold,
-    /// Wakes the task that reads it.
+    /// Wakes the task that reads the socket.
     pub(in crate::mqtt) resume: LocalWaker,
-    /// It is written to at the end of the turn.
+    /// It will be written to at the end of the turn.
     pub(super) is_touched: bool,
-    /// Its write buffer is as full as it may be: nothing is delivered until it is empty.
+    /// Its write buffer is full: nothing is delivered until it is empty.
     pub(in crate::mqtt) is_stuffed: bool,
     /// While its session is opened: messages with lower numbers are durable.
     pub(super) stored_upto: u64,
@@ -151,11 +151,11 @@ pub(in crate::mqtt) struct Socket {
 pub(in crate::mqtt) enum Hold {
     /// It is read.
     Nothing,
-    /// Its session holds as much as it may.
+    /// Its session holds its maximum.
     Full,
     /// There is no memory for its next message.
     NoRoom,
-    /// It has published as much as a second allows.
+    /// It has reached its publish rate limit.
     Rate,
 }
 
@@ -173,19 +173,19 @@ impl Socket {
         }
     }
 
-    /// Wakes the task that reads it, whatever it waits for.
+    /// Wakes the task that reads the socket, for any reason.
     pub(super) fn wake(&self) {
         self.resume.wake();
         self.io.notify_dispatcher();
     }
 }
 
-/// Who is at the other end, from an accepted CONNECT on.
+/// The client, from its accepted CONNECT on.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Client {
     /// Its client identifier.
     pub(in crate::mqtt) id: Arc<str>,
-    /// Who it is; what it may do is asked of `Shared::access`.
+    /// Its identity; `Shared::access` decides what it may do.
     pub(in crate::mqtt) identity: Identity,
     pub(in crate::mqtt) protocol: Protocol,
     pub(in crate::mqtt) session: Session,
@@ -193,50 +193,52 @@ pub(in crate::mqtt) struct Client {
     /// Its slot.
     pub(super) key: SlotKey,
     pub(in crate::mqtt) will: Option<Box<Will>>,
-    /// Its session lasts.
+    /// Present if its session is persistent.
     pub(in crate::mqtt) lasting: Option<Box<LastingClient>>,
-    /// Publishes whose lanes come first, in their order.
+    /// Publishes that wait for their lanes, in their order.
     pub(super) deferred: VecDeque<Deferred>,
-    /// The will that it is to publish, as the journal knows it; 0 for one that it does not know.
+    /// The number of the will that it will publish in the journal; 0 if it is not there.
     pub(super) will_id: u64,
-    /// It is no client, and its will what an alarm publishes: whose message waits for it.
+    /// Not a client but the publisher of an alarm, which is its will: the message that waits for
+    /// it.
     pub(super) alarm: Option<ReceiptTicket>,
-    /// Its connection has ended, and counts as open until its will is durable.
+    /// Its connection has ended, but counts as open until its will is durable.
     pub(super) keeps_open: bool,
-    /// Publishers that wait for its queue, and since when it is full.
+    /// Publishers that wait for its queue, and since when the queue is full.
     pub(super) passes: Vec<Rc<Pass>>,
     pub(super) full_since: Option<Tick>,
-    /// Deliveries that it did not get.
+    /// Deliveries that were dropped.
     pub(super) dropped: u64,
-    /// What it may still publish.
+    /// Its remaining publish rate.
     pub(in crate::mqtt) rate: Rate,
     pub(super) connected_at: UnixNanos,
-    /// Nothing until something of it is durable: a client that only listens costs nothing here.
+    /// `None` until a message of it is durable: a client that only subscribes costs nothing here.
     pub(super) vehicles: Option<Box<Vehicles>>,
 }
 
-/// What is known of a session that lasts beside what it may do.
+/// The state of a persistent session for a connection.
 #[derive(Debug)]
 pub(in crate::mqtt) struct LastingClient {
-    /// As the journal knows it.
+    /// The session's number in the journal.
     pub(in crate::mqtt) session: u64,
-    /// Of this connection.
+    /// The number of this connection.
     pub(in crate::mqtt) epoch: u64,
-    /// Seconds that it outlives its connection.
+    /// The session expiry interval, in seconds.
     pub(in crate::mqtt) expiry: u32,
-    /// The rules are asked for what it gets.
+    /// Its deliveries are checked against the access rules.
     pub(in crate::mqtt) is_asked: bool,
-    /// The number of the first message that came into its queue on this connection.
+    /// The number of the first message that is queued during this connection.
     pub(super) since: u64,
     /// SUBACKs and UNSUBACKs that wait for the disk.
     pub(super) awaited: usize,
     /// Commands that are on their way into its queue; bounded by what a vehicle may have open.
     pub(super) commands: Vec<CommandReport>,
-    /// Commands that its queue had when it came back, as far as it is fetched; until that is told.
+    /// Commands that were in its queue when it was resumed, as far as fetched; `None` once
+    /// reported.
     pub(super) found: Option<Vec<CommandId>>,
 }
 
-/// What waits until a publish is spooled.
+/// An action that waits until a publish is spooled.
 #[derive(Debug)]
 pub(super) struct Deferred {
     pub(super) seq: u64,
@@ -245,20 +247,21 @@ pub(super) struct Deferred {
 
 #[derive(Debug)]
 pub(super) enum Later {
-    /// A record: else a vehicle that sends it again after a crash would be taken for one that
-    /// repeats itself, and a will would be done with that is not stored.
+    /// A record: otherwise, after a crash, a repeated publish would count as a duplicate, and a
+    /// will would be finished without being stored.
     Record(Vec<u8>, Ticket),
-    /// An alarm that it raises: no vehicle is told of a message that nobody acknowledges.
+    /// An alarm: no vehicle may get a command because of an unacknowledged message.
     Alarm(Box<RaisedAlarm>),
 }
 
-/// Where and when.
+/// The session and the time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment<'a> {
     pub(super) session: SessionId,
     pub(super) now: UnixNanos,
     pub(super) presence: &'a Presence,
-    /// Who is told that a vehicle is there, where the session takes commands for what it carries.
+    /// Notified that a vehicle is reachable, if the session takes commands for the vehicles of its
+    /// messages.
     pub(super) tracker: Option<&'a dyn CommandTracker>,
 }
 
@@ -292,7 +295,7 @@ impl Client {
         }
     }
 
-    /// It goes, with its will or without, and says how long its session is to last.
+    /// A DISCONNECT was received, with or without the will, and with the session expiry interval.
     pub(in crate::mqtt) fn said_goodbye(&mut self, with_will: bool, expiry: Option<u32>) {
         if !with_will {
             self.will = None;
@@ -302,15 +305,15 @@ impl Client {
         }
     }
 
-    /// What the router knows its session by.
+    /// The session's identifier in the router.
     pub(super) fn routed(&self, session: SessionId) -> SessionId {
         self.lasting.as_ref().map_or(session, |lasting| stored_id(lasting.session))
     }
 
-    /// Keeps a line that is durable, and makes its vehicle present if it was not.
+    /// Keeps a durable line, and makes its vehicle present if it was not.
     ///
     /// # Errors
-    /// The bound that it is over.
+    /// The limit that it exceeds.
     pub(super) fn keep(
         &mut self,
         last: LastLine<'_>,
@@ -328,7 +331,7 @@ impl Client {
         })
     }
 
-    /// Answers an operator's question; nothing if it does not carry the vehicle.
+    /// Answers an operator's query; `None` if it has no messages of the vehicle.
     pub(super) fn answer(
         &self,
         question: &SessionQuestion,
@@ -348,7 +351,7 @@ impl Client {
         Some(SessionAnswer { facts, last_seen, lines })
     }
 
-    /// The connection has ended: its vehicles have one session less (PR-1).
+    /// The connection has ended: its vehicles lose one session (PR-1).
     pub(super) fn leave(&mut self, session: SessionId, presence: &Presence) {
         let vehicles = self.vehicles.take();
         for vehicle in vehicles.iter().flat_map(|vehicles| vehicles.known()) {

@@ -1,4 +1,4 @@
-//! SUBSCRIBE and UNSUBSCRIBE: what a session subscribes to, and what rules that change take away.
+//! SUBSCRIBE and UNSUBSCRIBE: subscriptions of a session, and subscriptions that changed rules end.
 
 use super::{
     slot::{Client, SlotKey},
@@ -23,18 +23,18 @@ use crate::{
 
 /// Topic filter invalid.
 const FILTER_INVALID: u8 = 0x8f;
-/// SUBACKs and UNSUBACKs that may wait for the disk at once.
+/// SUBACKs and UNSUBACKs that may wait for the disk at the same time.
 const AWAITED_MAX: usize = 1024;
 /// No subscription existed.
 const NO_SUBSCRIPTION: u8 = 0x11;
-/// What 3.1.1 has for all of them.
+/// The only failure code of 3.1.1.
 const FAILURE: u8 = 0x80;
 
 impl Worker {
-    /// Makes the subscriptions that may be made, and appends the SUBACK.
+    /// Makes the subscriptions that are allowed, and appends the SUBACK.
     ///
     /// # Errors
-    /// How the connection ends, where a filter breaks the protocol.
+    /// How the connection ends, if a filter breaks the protocol.
     pub(in crate::mqtt) fn subscribe(
         &self,
         key: SlotKey,
@@ -45,13 +45,13 @@ impl Worker {
         Self::may_wait(client)?;
         let version = client.session.terms().version;
         let mut filters = Vec::with_capacity(asked.filters.len());
-        // All are judged before the first takes effect.
+        // All are checked before the first takes effect.
         for (text, options) in &asked.filters {
             filters.push((*text, *options, judge(text, *options)?));
         }
         let mut reasons = Vec::with_capacity(filters.len());
         let lasting = client.lasting.as_ref().map(|lasting| lasting.session);
-        // What is on disk cannot grow any more; what a session has already may change.
+        // The data on disk must not grow any more; existing subscriptions of a session may change.
         let is_full = lasting.is_some() && self.shared.lasting.sessions.is_full();
         let mut is_stored = false;
         for (text, options, filter) in filters {
@@ -90,17 +90,17 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether a client may subscribe or unsubscribe once more: not for ever while the disk has no
-    /// room for what it asked for already.
+    /// Whether a client may send another SUBSCRIBE or UNSUBSCRIBE: not without limit while the disk
+    /// has no room for the previous ones.
     ///
     /// # Errors
-    /// Its connection ends.
+    /// The connection ends.
     fn may_wait(client: &Client) -> Result<(), Close> {
         let awaited = client.lasting.as_ref().map_or(0, |lasting| lasting.awaited);
         if awaited < AWAITED_MAX { Ok(()) } else { Err(Close::Reason(QUOTA_EXCEEDED)) }
     }
 
-    /// Answers, once it is durable where something of it lasts.
+    /// Answers; if something persistent has changed, once that is durable.
     fn answer_later(
         &self,
         client: &mut Client,
@@ -132,7 +132,7 @@ impl Worker {
     /// Makes one subscription.
     ///
     /// # Errors
-    /// The reason code of 5.0 with which it is refused.
+    /// The reason code of 5.0 for the refusal.
     fn subscribe_one(
         &self,
         key: SlotKey,
@@ -170,7 +170,7 @@ impl Worker {
             RetainHandling::IfNew => before.is_none(),
             RetainHandling::Never => false,
         };
-        // 5.0, 4.8.2: a shared subscription brings no retained messages.
+        // 5.0, 4.8.2: a shared subscription gets no retained messages.
         if wants && filter.group.is_none() {
             let ids = SubscriptionIds::of(subscription.id);
             outbound.scans.push_back(self.shared.router.retained_for(filter, qos, ids));
@@ -181,7 +181,7 @@ impl Worker {
     /// Ends subscriptions, and appends the UNSUBACK.
     ///
     /// # Errors
-    /// How the connection ends, where a filter breaks the protocol.
+    /// How the connection ends, if a filter breaks the protocol.
     pub(in crate::mqtt) fn unsubscribe(
         &self,
         key: SlotKey,
@@ -218,8 +218,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks the rules anew for every subscription of the worker's sessions: one that is not allowed
-    /// any more ends, and what waits because of it is not sent.
+    /// Checks every subscription of the worker's sessions against the rules again: one that is not
+    /// allowed any more ends, and its queued messages are not sent.
     pub(super) fn ask_rules_anew(&self) {
         let rules = self.shared.access.rules();
         let mut slots = self.slots.borrow_mut();
@@ -237,7 +237,7 @@ impl Worker {
                 let Ok(filter) = Filter::read(&text) else { continue };
                 let grant = rules.may_subscribe(identity, &text);
                 if let Some(lasting) = lasting {
-                    // Also for what lies on disk only.
+                    // Also for messages that are only on disk.
                     lasting.is_asked |= grant != Grant::Whole;
                 }
                 match grant {
@@ -264,7 +264,7 @@ impl Worker {
     }
 }
 
-/// A subscription as the router has it.
+/// A subscription in the form of the router.
 pub(super) fn subscriber(
     session: SessionId,
     subscription: Subscription,
@@ -281,7 +281,7 @@ pub(super) fn subscriber(
     }
 }
 
-/// Judges a filter by itself: a reason to refuse it, or the end of the connection.
+/// Checks a filter: a reason to refuse it, or the end of the connection.
 fn judge(text: &str, options: SubscribeOptions) -> Result<Result<Filter<'_>, u8>, Close> {
     match Filter::read(text) {
         // [MQTT-3.8.3-4] of 5.0

@@ -1,8 +1,8 @@
-//! Operators' questions about sessions: which there are, what is known of them, and ending some.
+//! Operators' queries about sessions: lists, details, and ending them.
 //!
-//! Every worker looks through its own slots, in pieces, so that its connections have their turns
-//! between them. It keeps the first that match in the order of [`SessionMark`], and tells of these
-//! only; whoever asked puts the workers' answers together.
+//! Every worker examines its own slots, in pieces, so that its connections have their turns in
+//! between. It keeps the first matches in the order of [`SessionMark`], and returns only these; the
+//! caller merges the workers' answers.
 
 use std::{collections::BTreeMap, sync::Arc, vec};
 
@@ -22,12 +22,12 @@ use crate::{
     mqtt::close::{ADMINISTRATIVE_ACTION, Close},
 };
 
-/// Places of the slab that one turn looks at: some 100 µs.
+/// Positions of the slab that one turn examines: about 100 µs.
 const LOOKED_A_TURN: usize = 1024;
-/// Sessions that one turn tells of or ends: each asks the kernel for an address.
+/// Sessions that one turn describes or ends: each asks the kernel for an address.
 const TOLD_A_TURN: usize = 64;
 
-/// What is asked of every worker.
+/// The query to every worker.
 #[derive(Debug)]
 pub(super) struct Wanted {
     filter: SessionFilter,
@@ -44,21 +44,21 @@ enum Purpose {
     End,
 }
 
-/// One worker's part of a question, and how far it is.
+/// One worker's part of a query, and its progress.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Survey {
     wanted: Arc<Wanted>,
     step: Step,
     reply: oneshot::Sender<Surveyed>,
-    /// One of the requests that may wait for a worker, until it is answered.
+    /// The permit of a request that waits for a worker, until it is answered.
     _turn: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
 enum Step {
-    /// At a place of the slab, with the first `limit + 1` that were found.
+    /// At a position of the slab, with the first `limit + 1` matches.
     Look { place: usize, found: BTreeMap<SessionMark, SlotKey> },
-    /// These are left to tell of.
+    /// These sessions are still to be described.
     Tell { left: vec::IntoIter<SlotKey>, said: Surveyed },
 }
 
@@ -70,11 +70,11 @@ struct Surveyed {
 }
 
 impl Worker {
-    /// Goes one piece on with a question, and leaves the rest to the next turn.
+    /// Processes one piece of a query, and leaves the rest to the next turn.
     pub(super) fn survey(&self, survey: Survey) {
         let Survey { wanted, step, reply, _turn } = survey;
         if reply.is_closed() {
-            return; // Whoever asked has gone.
+            return; // The caller is gone.
         }
         let step = match step {
             Step::Look { place, mut found } => match self.look(&wanted, place, &mut found) {
@@ -95,7 +95,7 @@ impl Worker {
                     }
                 }
                 if left.len() == 0 {
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     return drop(reply.send(said));
                 }
                 Step::Tell { left, said }
@@ -104,7 +104,7 @@ impl Worker {
         self.mail.send(Mail::Survey(Survey { wanted, step, reply, _turn })).unwrap_or_default();
     }
 
-    /// Looks at a piece of the slab; gives where to go on.
+    /// Examines a piece of the slab; returns where to continue.
     fn look(
         &self,
         wanted: &Wanted,
@@ -113,7 +113,7 @@ impl Worker {
     ) -> Option<usize> {
         let slots = self.slots.borrow();
         for (key, slot) in slots.slab.piece(place, LOOKED_A_TURN)? {
-            // One whose connection has ended only waits for its lanes.
+            // A session whose connection has ended only waits for its lanes.
             let (Some(client), Some(socket)) = (&slot.client, &slot.socket) else { continue };
             let name = (&*client.id, client.identity.username());
             let is_behind = |mark: &SessionMark| name > (&mark.client_id, mark.user.as_deref());
@@ -132,7 +132,7 @@ impl Worker {
         Some(place + LOOKED_A_TURN)
     }
 
-    /// Ends a session because an operator says so; tells whether it was there.
+    /// Ends a session on request of an operator; returns whether it existed.
     fn kick(&self, key: SlotKey) -> bool {
         let is_there = self.slots.borrow_mut().get_mut(key).is_some_and(|slot| {
             let id = slot.client.as_ref().filter(|_| slot.socket.is_some()).map(|it| &it.id);
@@ -140,7 +140,7 @@ impl Worker {
                 .is_some()
         });
         if is_there {
-            // It is forgotten with all that it would leave.
+            // It is deleted with its subscriptions and queue.
             if let Some(client) =
                 self.slots.borrow_mut().get_mut(key).and_then(|slot| slot.client.as_mut())
             {
@@ -219,7 +219,7 @@ fn is_found(search: &str, client: &Client, socket: &Socket) -> bool {
     let has = |text: &str| text.to_ascii_lowercase().contains(search);
     let identity = &client.identity;
     let mut known = client.vehicles.iter().flat_map(|vehicles| vehicles.known());
-    // The kernel is asked for an address only where it can be one.
+    // The kernel is asked for an address only if the text can be one.
     let may_be_address =
         search.bytes().all(|byte| byte.is_ascii_hexdigit() || b".:[]".contains(&byte));
     let address = || socket.io.query::<PeerAddr>().get().map(PeerAddr::into_inner);
@@ -231,17 +231,17 @@ fn is_found(search: &str, client: &Client, socket: &Socket) -> bool {
 }
 
 impl Workers {
-    /// Asks every worker, and gives all that they say.
+    /// Asks every worker, and merges their answers.
     async fn survey(&self, wanted: Wanted) -> Surveyed {
         let wanted = Arc::new(wanted);
-        // All are written before the first answer is waited for.
+        // All letters are sent before the first answer is awaited.
         let mut replies = Vec::new();
         for mailbox in self.all() {
             let Ok(turn) = mailbox.requests.acquire_owned().await else { continue };
             let (reply, replied) = oneshot::channel();
             let step = Step::Look { place: 0, found: BTreeMap::new() };
             let survey = Survey { wanted: Arc::clone(&wanted), step, reply, _turn: turn };
-            // A worker that has ended has no session left.
+            // A worker that has ended has no sessions any more.
             if mailbox.mail.send(Mail::Survey(survey)).is_ok() {
                 replies.push(replied);
             }
@@ -261,7 +261,7 @@ impl Workers {
         all
     }
 
-    /// Adds those that are away.
+    /// Adds disconnected sessions.
     async fn survey_absent(&self, wanted: &Wanted, all: &mut Surveyed) {
         let Some(absent) = self.absent() else { return };
         let Wanted { filter, after, limit, purpose } = wanted;

@@ -42,16 +42,16 @@ fn supervise(supervisor: &Supervisor, name: String, task: impl Future<Output = (
     });
 }
 
-/// Questions answered before the vehicles have their turn again: each asks the kernel for an
-/// address, so these take some 50 µs.
+/// Queries answered before the vehicles have their turn again: each asks the kernel for an address,
+/// so these take about 50 µs.
 const QUESTIONS_A_TURN: usize = 64;
 
-/// Reads the mail, as much as has come, and then publishes the counts once.
+/// Reads all available mail, and then publishes the counts once.
 async fn read_mail(worker: Rc<Worker>, mut mail: UnboundedReceiver<Mail>) {
     let mut late = Late::default();
     while let Some(first) = mail.recv().await {
         worker.open_letter(first, &mut late);
-        // Those that are there now: one to itself waits for the next turn.
+        // Only those that are there now: a letter to itself waits for the next turn.
         for _ in 0..mail.len() {
             let Ok(next) = mail.try_recv() else { break };
             worker.open_letter(next, &mut late);
@@ -59,7 +59,7 @@ async fn read_mail(worker: Rc<Worker>, mut mail: UnboundedReceiver<Mail>) {
         worker.release_held();
         worker.intake.borrow().publish();
         if !late.early.is_empty() || !late.taken_over.is_empty() {
-            // What they have sent meanwhile is read before: a CONNECT, or a goodbye.
+            // What the clients have sent meanwhile is read first: a CONNECT, or a DISCONNECT.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             late.early.drain(..).for_each(|(key, cause)| worker.too_early(key, cause));
@@ -70,8 +70,8 @@ async fn read_mail(worker: Rc<Worker>, mut mail: UnboundedReceiver<Mail>) {
     }
 }
 
-/// Hands over what gathered, once a turn: it is woken by the first message of a turn and lets the
-/// connections that are ready go first.
+/// Hands over the work of a turn once: it is woken by the first message of a turn, and lets ready
+/// connections proceed first.
 async fn end_turns(worker: Rc<Worker>) {
     loop {
         poll_fn(|cx| {
@@ -90,12 +90,12 @@ async fn end_turns(worker: Rc<Worker>) {
     }
 }
 
-/// Slots that a tick looks at before the connections have their turn again. Each takes some 0.3 µs,
-/// and a message on its way from one worker to another may wait for four such pieces: before it is
-/// read, before the turn ends, and the same on the other worker.
+/// Slots that a tick examines, in about 0.3 µs each, before the connections have their turn again.
+/// A message from one worker to another may wait for four such pieces: before it is read, before
+/// the turn ends, and the same on the other worker.
 const SLOTS_A_TURN: usize = 16;
 
-/// The half-second clock. Late ticks are not made up for: a stalled worker closes nobody.
+/// The half-second clock. Missed ticks are not repeated: a stalled worker closes no connection.
 async fn tick(worker: Rc<Worker>) {
     loop {
         ntex::time::sleep(Millis::from(TICK)).await;
@@ -108,7 +108,7 @@ async fn tick(worker: Rc<Worker>) {
     }
 }
 
-/// How far a tick is in looking at the slots.
+/// The progress of a tick through the slots.
 #[derive(Default)]
 struct Look {
     place: usize,
@@ -116,7 +116,7 @@ struct Look {
     full: i64,
 }
 
-/// Connections that are to end once what they have sent is read.
+/// Connections that will end once everything they have sent is read.
 #[derive(Default)]
 struct Late {
     early: Vec<(SlotKey, &'static str)>,
@@ -126,9 +126,9 @@ struct Late {
 impl Worker {
     fn taken_over(&self, key: SlotKey, ended: oneshot::Sender<()>) {
         self.close(key, &Close::Reason(TAKEN_OVER), "taken-over");
-        // Its will leaves for other workers before anything that the new one may publish there.
+        // Its will is sent to other workers before any publish of the new session.
         self.send_outbox();
-        // Whoever took it over may have gone meanwhile.
+        // The new connection may be gone meanwhile.
         ended.send(()).unwrap_or_default();
     }
 
@@ -159,7 +159,7 @@ impl Worker {
         }
     }
 
-    /// Answers as many questions as a turn may take, and leaves the rest to the next one.
+    /// Answers as many queries as a turn allows, and leaves the rest to the next one.
     fn questions(&self, mut questions: Questions) {
         let done = questions.answers.len();
         let some = questions.questions.iter().skip(done).take(QUESTIONS_A_TURN);
@@ -167,7 +167,7 @@ impl Worker {
         if questions.answers.len() < questions.questions.len() {
             self.mail.send(Mail::Questions(questions)).unwrap_or_default();
         } else {
-            // An operator who has gone needs no answer.
+            // An operator who is gone needs no answer.
             drop(questions.reply.send(questions.answers));
         }
     }
@@ -186,7 +186,7 @@ impl Worker {
         self.monotonic.set(self.shared.clock.monotonic());
     }
 
-    /// Closes what is overdue in the next slots; false if there are none.
+    /// Closes overdue connections in the next slots; false if there are none.
     fn look_at_slots(&self, look: &mut Look) -> bool {
         let mut overdue = Vec::new();
         let mut slots = self.slots.borrow_mut();
@@ -204,7 +204,7 @@ impl Worker {
         true
     }
 
-    /// How and why a connection is to be closed, if its time is over.
+    /// How and why a connection must be closed, if its time is over.
     fn due(&self, slot: &mut Slot) -> Option<(Close, &'static str)> {
         let (now, rates) = (self.now.get(), self.limits().rates);
         let Some(client) = slot.client.as_mut() else {
@@ -233,7 +233,7 @@ impl Worker {
         client.session.overdue(now).map(|due| (due.close, due.cause))
     }
 
-    /// All slots have been looked at.
+    /// All slots were examined.
     fn looked(&self, look: &Look) {
         self.shared
             .metrics
@@ -248,7 +248,7 @@ impl Worker {
         self.tell();
     }
 
-    /// Sessions are held to the users and access rules in force.
+    /// Applies the current users and access rules to the sessions.
     fn hold_to_rules(&self) {
         let generation = self.shared.access.generation();
         if self.rules_generation.replace(generation) != generation {
@@ -260,7 +260,7 @@ impl Worker {
         }
     }
 
-    /// Closes connections of those who would not be let in any more.
+    /// Closes connections of clients that are no longer authorised to connect.
     fn close_unknown(&self) {
         let is_known = |client: &Client| self.shared.access.is_known(&client.identity);
         let mut unknown = Vec::new();

@@ -1,5 +1,5 @@
-//! What a worker tells of itself: counters once a tick, and, by the first worker for all,
-//! `$SYS/broker/…` and `$query/…`.
+//! What a worker reports: counters once a tick, and, by the first worker for all, `$SYS/broker/…`
+//! and `$query/…`.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -32,7 +32,7 @@ impl Worker {
         self.traffic.set(traffic);
     }
 
-    /// Counts for all workers what has happened since the last tick.
+    /// Adds what happened since the last tick to the counts of all workers.
     pub(super) fn tell(&self) {
         let metrics = &self.shared.metrics;
         metrics.mqtt_silent_connections.set(i64::try_from(self.shared.silent.count()).unwrap_or(0));
@@ -56,7 +56,7 @@ impl Worker {
         }
     }
 
-    /// Counts what all workers share.
+    /// Counts the state that all workers share.
     fn tell_of_router(&self) {
         let Shared { router, metrics, .. } = &*self.shared;
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -67,7 +67,7 @@ impl Worker {
         metrics.mqtt_queued_bytes.set(gauge(self.shared.queued_bytes.load(Ordering::Relaxed)));
     }
 
-    /// Publishes what has changed of `$SYS/broker/…`, if it is time to.
+    /// Publishes the changes of `$SYS/broker/…`, if it is time.
     fn tell_sys(&self) {
         let mut sys = self.sys.borrow_mut();
         if !sys.is_due(self.uptime()) {
@@ -78,12 +78,12 @@ impl Worker {
         }
     }
 
-    /// Retains and publishes JSON on a topic of the server's own, for whoever wants it at QoS 1.
+    /// Retains and publishes JSON on one of the server's own topics, at QoS 1.
     pub(super) fn tell_json(&self, topic: &str, text: &str) {
         self.tell_topic(topic, JSON_PROPERTIES, text, Qos::AtLeastOnce);
     }
 
-    /// Retains and publishes what the server says on a topic of its own.
+    /// Retains and publishes a message on one of the server's own topics.
     fn tell_topic(&self, topic: &str, properties: &[u8], text: &str, qos: Qos) {
         let message = self.shared.router.retain_system(topic, properties, text, qos);
         let (route, _) = self.shared.router.route(topic);
@@ -98,7 +98,7 @@ impl Worker {
         self.monotonic().saturating_sub(self.shared.started)
     }
 
-    /// Sessions that last and are not connected.
+    /// Persistent sessions that are not connected.
     fn away(&self) -> u64 {
         let Lasting { sessions, connected, .. } = &self.shared.lasting;
         sessions.counts().0.saturating_sub(connected.load(Ordering::Relaxed)) as u64

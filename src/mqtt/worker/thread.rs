@@ -1,7 +1,7 @@
 //! The worker: what its sessions share, and its three tasks.
 //!
-//! Why cells: everything here is touched by one thread only, by one task at a time, and never
-//! across an await.
+//! Why cells: everything here is used by one thread only, by one task at a time, and never across
+//! an await.
 
 use std::{
     cell::{Cell, RefCell},
@@ -50,11 +50,11 @@ use crate::{
     uplink::{Answer, Intake, IntakeParts},
 };
 
-/// The bounds of every connection of the edge.
+/// The limits of every connection of the edge.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) announced: Announced,
-    /// Shared by all sessions.
+    /// Common to all sessions.
     pub(in crate::mqtt) session: Arc<SessionLimits>,
     pub(in crate::mqtt) vehicles: VehicleLimits,
     pub(in crate::mqtt) connect_bytes_max: usize,
@@ -62,53 +62,53 @@ pub(in crate::mqtt) struct Limits {
     pub(in crate::mqtt) packet_bytes_max: usize,
     pub(in crate::mqtt) connect_ticks: u32,
     pub(in crate::mqtt) connections_max: usize,
-    /// How often a session may be taken over.
+    /// The minimum time between two takeovers of a session.
     pub(in crate::mqtt) takeover_interval: Duration,
     pub(in crate::mqtt) queue_overflow: QueueOverflow,
-    /// How fast a client may publish.
+    /// The publish rate limits of a client.
     pub(in crate::mqtt) rates: RateLimits,
-    /// How long publishers wait for a subscriber that is full.
+    /// How long publishers wait for a full subscriber.
     pub(in crate::mqtt) queue_stall_ticks: u32,
-    /// Bytes that may wait for subscribers, over all sessions.
+    /// The maximum bytes that wait for subscribers, over all sessions.
     pub(in crate::mqtt) queue_memory_max: usize,
-    /// Of the queue of one session that lasts; the rest is on disk only.
+    /// The maximum bytes of one persistent session's queue in memory; the rest is only on disk.
     pub(in crate::mqtt) session_memory_max: usize,
 }
 
-/// What all workers share. Atomics, because each is one number with no other to agree with.
+/// The state that all workers share. Atomics, because each number is independent of the others.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) limits: Limits,
     pub(in crate::mqtt) metrics: Arc<Metrics>,
     pub(in crate::mqtt) clock: Arc<dyn Clock>,
     pub(in crate::mqtt) supervisor: Supervisor,
-    /// Filled by the sessions.
+    /// Updated by the sessions.
     pub(in crate::mqtt) presence: Arc<Presence>,
-    /// Says what sessions may do.
+    /// Decides what sessions may do.
     pub(in crate::mqtt) access: Arc<Access>,
     /// Which session has which client identifier.
     pub(in crate::mqtt) registry: ClientRegistry,
-    /// Who has connected and said nothing whole.
+    /// Connections that have sent no complete packet yet.
     pub(in crate::mqtt) silent: SilentPeers<SessionId>,
-    /// Who has begun with TLS and not said its CONNECT.
+    /// Connections that have started TLS and not sent their CONNECT.
     pub(in crate::mqtt) handshakes: SilentPeers<SessionId>,
-    /// The way to other workers.
+    /// The mailboxes of the workers.
     pub(in crate::mqtt) workers: Arc<Workers>,
-    /// Connections that are open now, or whose will is on its way.
+    /// Connections that are open, or whose will is not published yet.
     pub(in crate::mqtt) live: AtomicUsize,
-    /// Identifiers given to clients that brought none.
+    /// The number of assigned client identifiers.
     pub(in crate::mqtt) assigned: AtomicUsize,
-    /// Who gets what.
+    /// Finds the receivers of messages.
     pub(in crate::mqtt) router: Arc<Router>,
-    /// What sessions leave behind.
+    /// The persistent sessions.
     pub(in crate::mqtt) lasting: Lasting,
-    /// Which sessions speak for which vehicle.
+    /// The sessions of each vehicle.
     pub(in crate::mqtt) vehicles: Arc<VehicleSessions>,
-    /// Who is told of commands and receipts.
+    /// Notified of commands and receipts.
     pub(in crate::mqtt) tracker: Arc<dyn CommandTracker>,
     /// Bytes that wait for subscribers, over all sessions.
     pub(in crate::mqtt) queued_bytes: AtomicUsize,
-    /// How often `$SYS` is told; zero: never.
+    /// How often `$SYS` is published; zero: never.
     pub(in crate::mqtt) sys_interval: Duration,
     /// The measurement of connects and disconnects.
     pub(in crate::mqtt) connectivity: Option<Box<str>>,
@@ -116,7 +116,7 @@ pub(in crate::mqtt) struct Shared {
     pub(in crate::mqtt) started: Duration,
 }
 
-/// One worker's share.
+/// The state of one worker.
 pub(in crate::mqtt) struct Worker {
     pub(super) shared: Arc<Shared>,
     /// Its number among the workers.
@@ -125,7 +125,7 @@ pub(in crate::mqtt) struct Worker {
     pub(in crate::mqtt) intake: RefCell<Intake<SlotKey>>,
     pub(super) deliveries: Deliveries,
     pub(super) delivery_ledger: Arc<DeliveryLedger>,
-    /// Something was taken in since the end of the last turn.
+    /// A message was accepted since the end of the last turn.
     pub(super) dirty: Cell<bool>,
     pub(super) flush: LocalWaker,
     pub(super) draining: Cell<bool>,
@@ -134,7 +134,7 @@ pub(in crate::mqtt) struct Worker {
     pub(super) wall: Cell<UnixNanos>,
     /// The monotonic clock at that tick.
     pub(super) monotonic: Cell<Duration>,
-    /// The access rules that subscriptions were last held against.
+    /// The access rules at the last check of the subscriptions.
     pub(super) rules_generation: Cell<u64>,
     /// Last lines that were not kept since the last tick, in the order of [`NotKept::ALL`].
     pub(super) not_kept: Cell<[u64; NotKept::ALL.len()]>,
@@ -146,23 +146,23 @@ pub(in crate::mqtt) struct Worker {
     pub(super) written: Cell<u64>,
     /// Packets since the last tick.
     pub(super) traffic: Cell<Traffic>,
-    /// Full queues, as they were counted last.
+    /// The number of full queues at the last count.
     pub(super) full_queues: Cell<i64>,
-    /// What the first worker tells of all of them.
+    /// The topics that the first worker publishes for all workers.
     pub(super) sys: RefCell<SysTopics>,
-    /// Answers on their way into a write buffer; kept to be used again.
+    /// A buffer for answers on their way into a write buffer; kept for reuse.
     scratch: Cell<Vec<u8>>,
     /// Records for the journal, until the end of the turn.
     pub(super) change: Cell<Option<Box<Change<Ticket>>>>,
-    /// OnAnswer what became of them.
+    /// Called with the results of the records.
     pub(super) told: OnAnswer<Ticket>,
-    /// How far the first worker is in looking for sessions that have outlived their time.
+    /// The first worker's progress in the search for expired sessions.
     pub(super) sweep: RefCell<Sweep>,
-    /// The session behind which it looks on for those of users who have been removed.
+    /// The session after which the search for sessions of removed users continues.
     pub(super) unknown: RefCell<Option<Option<Facts>>>,
-    /// Live connections go before greetings.
+    /// Gives live connections precedence over greetings.
     pub(super) greeting_turns: GreetingTurns,
-    /// To itself, for what has to wait for its next turn.
+    /// Letters to itself, for its next turn.
     pub(super) mail: UnboundedSender<Mail>,
 }
 
@@ -170,7 +170,7 @@ pub(in crate::mqtt) struct Worker {
 #[derive(Debug, Default)]
 pub(in crate::mqtt) struct Slots {
     pub(super) slab: Slab,
-    /// Those that are not read for want of memory, the longest waiting first.
+    /// Sockets that are not read because of missing memory, the longest waiting first.
     pub(super) held: Vec<SlotKey>,
 }
 
@@ -179,13 +179,13 @@ impl Slots {
         self.slab.get_mut(key)
     }
 
-    /// A socket is not read until there is memory.
+    /// Pauses a socket until there is memory.
     pub(in crate::mqtt) fn hold(&mut self, key: SlotKey) {
         self.held.push(key);
     }
 }
 
-/// How often a worker tells that there is no room for retained messages.
+/// The log interval of a worker for missing room for retained messages.
 const RETAINED_FULL_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 impl fmt::Debug for Worker {
@@ -203,7 +203,7 @@ impl Worker {
         let (number, mail, received) = shared.workers.join();
         let answers = mail.clone();
         let intake = parts.open(Arc::new(move |answer| {
-            // A worker that has ended acknowledges nobody any more.
+            // A worker that has ended acknowledges nothing any more.
             answers.send(Mail::Group(answer)).unwrap_or_default();
         }));
         let journaled = mail.clone();
@@ -237,7 +237,7 @@ impl Worker {
             change: Cell::default(),
             told,
             sweep: RefCell::default(),
-            // Users may have been removed while nobody was here.
+            // Users may have been removed while the appliance was not running.
             unknown: RefCell::new(Some(None)),
             greeting_turns: GreetingTurns::default(),
             mail,
@@ -262,7 +262,7 @@ impl Worker {
         self.now.get()
     }
 
-    /// The time of day, to a tick.
+    /// The time of day, with the precision of a tick.
     pub(in crate::mqtt) fn wall(&self) -> UnixNanos {
         self.wall.get()
     }
@@ -274,7 +274,7 @@ impl Worker {
         self.wall.get().saturating_add(-ago)
     }
 
-    /// A session of its own, as others know it.
+    /// The identifier of one of its sessions for others.
     pub(in crate::mqtt) fn session_id(&self, key: SlotKey) -> SessionId {
         SessionId { worker: self.number, number: key.number() }
     }
@@ -283,12 +283,12 @@ impl Worker {
         self.draining.get()
     }
 
-    /// One connection less is open, with all that it left behind.
+    /// A connection no longer counts as open, and its will is done.
     pub(super) fn left_open(&self) {
         self.shared.live.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts why a connection closes.
+    /// Counts the cause of a closed connection.
     pub(in crate::mqtt) fn closing(&self, cause: &'static str) {
         let label = ReasonLabel { reason: cause };
         self.shared.metrics.mqtt_closed_connections.get_or_create_owned(&label).inc();
@@ -301,7 +301,7 @@ impl Worker {
 
     /// Writes to a socket, in one piece.
     pub(in crate::mqtt) fn write(&self, socket: &Socket, bytes: &[u8]) {
-        // An error means that the connection is closing: nobody is left to read this.
+        // An error means that the connection is closing: there is no reader any more.
         if !bytes.is_empty() && socket.io.encode_slice(bytes).is_ok() {
             self.wrote(bytes.len());
         }
@@ -312,7 +312,7 @@ impl Worker {
         self.written.set(self.written.get() + bytes as u64);
     }
 
-    /// Gives a cleared buffer to fill.
+    /// Provides a cleared buffer.
     pub(in crate::mqtt) fn with_scratch<R>(&self, fill: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let mut scratch = self.scratch.take();
         scratch.clear();
@@ -321,7 +321,7 @@ impl Worker {
         result
     }
 
-    /// Something was taken in: the turn has an end.
+    /// A message was accepted: the turn needs an end.
     pub(in crate::mqtt) fn dirty(&self) {
         if !self.dirty.replace(true) {
             self.flush.wake();
@@ -336,7 +336,7 @@ impl Worker {
         self.not_kept.set(not_kept);
     }
 
-    /// A group of its own is durable, or never will be.
+    /// A group of this worker is durable, or never will be.
     pub(super) fn answered(&self, answer: Answer<SlotKey>) {
         let Answer { group, durable } = answer;
         let mut slots = self.slots.borrow_mut();
@@ -355,8 +355,9 @@ impl Worker {
                 let is_gateway = self.shared.access.is_gateway(&client.identity);
                 let tracker = is_gateway.then_some(&*self.shared.tracker);
                 let moment = Moment { session, now, presence: &self.shared.presence, tracker };
-                // Before the acknowledgement, so that whoever has it finds the line. One that has
-                // gone is not present any more, whatever is still made durable.
+                // Before the acknowledgement, so that a client that received it finds the line. A
+                // vehicle whose connection has ended is not present any more, even if a message
+                // still becomes durable.
                 while let Some(last) = lines.next_if(|last| last.run == index) {
                     if slot.socket.is_some()
                         && let Err(why) = client.keep(last, &self.limits().vehicles, moment)
@@ -378,7 +379,8 @@ impl Worker {
         self.intake.borrow_mut().reuse(group);
     }
 
-    /// Writes the acknowledgements that are due, in one piece, and reads on if that made room.
+    /// Writes the acknowledgements that are due, in one piece, and resumes reading if that made
+    /// room.
     fn acknowledge(&self, client: &mut Client, socket: &mut Socket) {
         self.with_scratch(|out| {
             self.acknowledge_into(client, out);
@@ -393,7 +395,7 @@ impl Worker {
         self.traffic(|traffic| traffic.packets_written += count);
     }
 
-    /// Reads on if acknowledgements made room.
+    /// Resumes reading if acknowledgements made room.
     pub(super) fn after_acknowledging(&self, client: &Client, socket: &mut Socket) {
         if self.draining.get() {
             socket.resume.wake();
@@ -404,8 +406,8 @@ impl Worker {
         }
     }
 
-    /// Reads on where there was no memory, if there is now. Each takes its message in a turn of its
-    /// own, and is held again if that was too early.
+    /// Resumes reading that was paused for missing memory, if there is memory now. Each takes its
+    /// message in a separate turn, and is paused again if that was too early.
     pub(super) fn release_held(&self) {
         let mut slots = self.slots.borrow_mut();
         if slots.held.is_empty() || !self.intake.borrow().has_room() {

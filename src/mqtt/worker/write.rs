@@ -1,5 +1,5 @@
-//! The end of a turn: every session that got something is written to once, and what became of
-//! deliveries is counted.
+//! The end of a turn: every session that got a delivery is written to once, and the results of
+//! deliveries are counted.
 
 use std::{collections::VecDeque, mem::take, sync::atomic::Ordering, time::Duration};
 
@@ -17,12 +17,12 @@ use crate::{
     telemetry::DeliveryCounts,
 };
 
-/// Bytes that a socket's write buffer is filled to; more is written when it is empty.
+/// The fill level of a socket's write buffer; more is written when it is empty.
 const WRITE_BUFFER: usize = 64 * 1024;
-/// Topics that one turn looks at for the retained messages of one subscription.
+/// Topics that one turn examines for the retained messages of one subscription.
 const RETAINED_STEPS: usize = 1000;
 
-/// How a connection ends that does not take what it is sent.
+/// How a connection ends that does not read what it is sent.
 pub(super) const STALLED: (Close, &str) = (Close::Reason(QUEUE_STALLED), "queue-stalled");
 
 impl Worker {
@@ -34,10 +34,10 @@ impl Worker {
         }
     }
 
-    /// The end of a turn: brings what was published, writes, answers.
+    /// The end of a turn: delivers publishes, writes, answers.
     pub(super) fn deliver(&self) {
         self.send_outbox();
-        // What is written may make room, and so acknowledge, and so be written again.
+        // A write may make room, and so cause acknowledgements, and so a further write.
         loop {
             self.answer_passed();
             let touched = take(&mut *self.deliveries.touched.borrow_mut());
@@ -54,7 +54,7 @@ impl Worker {
         self.count_queues();
     }
 
-    /// Deliveries of a session that has ended, which nobody gets any more.
+    /// Counts deliveries of a session that has ended, which are lost.
     pub(super) fn left(&self, count: u64) {
         self.count(|counts| {
             counts.queued = counts.queued.wrapping_sub(count);
@@ -77,8 +77,8 @@ impl Worker {
         self.after_acknowledging(client, socket);
     }
 
-    /// Appends a session's acknowledgements and deliveries. A client that gets its own publish gets
-    /// it before it has its PUBACK, and after its PUBREC: the one ends the exchange, the other
+    /// Appends a session's acknowledgements and deliveries. A client that receives its own publish
+    /// gets it before the PUBACK, and after the PUBREC: the former ends the exchange, the latter
     /// begins it.
     pub(in crate::mqtt) fn respond(
         &self,
@@ -95,7 +95,7 @@ impl Worker {
         }
     }
 
-    /// Appends what a session may be sent, as far as its socket has room.
+    /// Appends what may be sent to a session, as far as its socket has room.
     fn fill(&self, client: &mut Client, socket: &mut Socket, out: &mut Vec<u8>) {
         let is_idle = client.session.outbound.as_ref().is_none_or(|outbound| outbound.is_idle());
         if is_idle || socket.is_stuffed {
@@ -118,7 +118,7 @@ impl Worker {
         self.release(client);
     }
 
-    /// Queues a piece of the retained messages that subscriptions bring.
+    /// Queues a piece of the retained messages of new subscriptions.
     fn bring_retained(&self, client: &mut Client) {
         let is_short = self.is_short();
         let Some(outbound) = client.session.outbound.as_mut() else { return };
@@ -135,13 +135,13 @@ impl Worker {
             let (qos, ids) = (message.qos.min(scan.qos), scan.ids.clone());
             match &client.lasting {
                 Some(lasting) if qos > Qos::AtMostOnce => {
-                    // The disk comes first.
+                    // They go to disk first.
                     outbound.set_storing(true);
                     self.store_retained(client.key, lasting.session, &message, &scan);
                 }
                 _ => {
                     count += 1;
-                    // [MQTT-3.3.1-8]: it is a retained one.
+                    // [MQTT-3.3.1-8]: the message is a retained one.
                     outbound.push(Delivery { message, qos, retain: true, ids, group: None });
                 }
             }
@@ -157,7 +157,7 @@ impl Worker {
         }
     }
 
-    /// Lets publishers go on that waited for this session, if it has room again.
+    /// Answers publishers that waited for this session, if it has room again.
     pub(in crate::mqtt) fn release(&self, client: &mut Client) {
         if client.passes.is_empty() {
             return;
@@ -169,7 +169,7 @@ impl Worker {
         }
     }
 
-    /// Lets them go on whatever its room: it is not waited for.
+    /// Answers them in any case: they need not wait for this session any more.
     pub(in crate::mqtt) fn release_all(&self, client: &mut Client) {
         client.full_since = None;
         if !client.passes.is_empty() {
@@ -178,7 +178,7 @@ impl Worker {
         }
     }
 
-    /// Its socket has been emptied: more may be written.
+    /// Its socket's buffer is empty: more may be written.
     pub(in crate::mqtt) fn unstuffed(&self, key: SlotKey) {
         let mut slots = self.slots.borrow_mut();
         if let Some(socket) = slots.get_mut(key).and_then(|slot| slot.socket.as_mut()) {
@@ -187,12 +187,12 @@ impl Worker {
         }
     }
 
-    /// Whether a receiver that is full since then has kept publishers waiting for too long.
+    /// Whether a receiver that is full since `since` has kept publishers waiting for too long.
     pub(super) fn is_stalled(&self, since: Tick) -> bool {
         self.now.get().since(since) > self.limits().queue_stall_ticks
     }
 
-    /// Ends a receiver's connection because it does not take what it is sent.
+    /// Ends a receiver's connection because it does not read what it is sent.
     pub(super) fn close_stalled(&self, key: SlotKey) {
         let (close, cause) = STALLED;
         self.close(key, &close, cause);
@@ -200,13 +200,13 @@ impl Worker {
 
     /// Whether memory for all queues is short.
     pub(super) fn is_short(&self) -> bool {
-        // With what this turn has added: one letter may bring more than there is room for.
+        // Includes what this turn has added: one letter may contain more than there is room for.
         let counted = self.shared.queued_bytes.load(Ordering::Relaxed);
         let queued = counted.saturating_add_signed(self.deliveries.grown.get());
         queued >= self.limits().queue_memory_max
     }
 
-    /// Counts what a queue has grown by, towards the bound on all of them.
+    /// Adds the growth of a queue to the total of all queues.
     pub(super) fn weigh(&self, outbound: &mut Outbound) {
         self.deliveries.grown.set(self.deliveries.grown.get() + outbound.grown());
     }
@@ -227,8 +227,8 @@ impl Worker {
         self.deliveries.counts.set(counts);
     }
 
-    /// Counts what a session's queue has grown by, and what became of its deliveries, since it was
-    /// last asked.
+    /// Counts the growth of a session's queue, and the results of its deliveries, since the last
+    /// call.
     pub(in crate::mqtt) fn collect(&self, client: &mut Client) {
         let Some(outbound) = client.session.outbound.as_mut() else { return };
         self.weigh(outbound);
@@ -239,7 +239,7 @@ impl Worker {
         if outcomes == Outcomes::default() {
             return;
         }
-        // The end of the turn publishes it.
+        // The counts are published at the end of the turn.
         self.dirty();
         let Outcomes { delivered, sent, sent_bytes, expired, too_large, refused, .. } = outcomes;
         let Outcomes { overtaken, forbidden, .. } = outcomes;
@@ -264,7 +264,7 @@ impl Worker {
         }
     }
 
-    /// The monotonic clock, to a tick.
+    /// The monotonic clock, with the precision of a tick.
     pub(in crate::mqtt) fn monotonic(&self) -> Duration {
         self.monotonic.get()
     }
